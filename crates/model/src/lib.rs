@@ -1,0 +1,35 @@
+//! The words and the rules of the movement, and the ids that cross crates.
+//!
+//! **Invariants:** no I/O, no clock, no randomness, no async: times and ids come in as arguments. What was parsed once
+//! is never checked again. A type that holds something about a person prints redacted.
+//! Knows nothing of Automerge, SQL, sockets or pages.
+
+mod address;
+mod card;
+mod event;
+mod id;
+mod key;
+mod ladder;
+mod personal;
+mod reach;
+mod settings;
+mod signup;
+mod sum;
+mod supporter;
+mod time;
+
+pub use address::{PostalAddress, normalise_country, normalise_region};
+pub use card::ChapterCard;
+pub use event::{AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Event, MoveKind, PlacementFact, SignUpOrigin};
+pub use id::{ActorId, Digest, DocId, EventId, IdError, Incarnation, Kind, NodeId, ProposalId, ScopeId, Slug};
+pub use key::{ADDRESS, CONSENT, CUSTOM, EMAIL, EVENT, Key, KeyError, PHONE, STATUS, TAG, TEXT_FIELDS};
+pub use ladder::{Evidence, EvidenceRule, Ladder, MoveRefused, Relation, Rung, RungId};
+pub use personal::Personal;
+pub use reach::{ContactError, EmailAddress, EmailStatus, PhoneNumber, warm_phone_metadata};
+pub use settings::{AskOffer, NetworkSettings};
+pub use signup::{FieldError, FieldErrors, PostedConsent, SIGN_UP_BODY_BYTES_MAX, SignUp};
+pub use sum::ScopeSum;
+pub use supporter::{
+    Channel, Conflict, Consent, ConsentState, EmailEntry, PhoneEntry, Sender, Standing, Supporter, VIEW_VERSION,
+};
+pub use time::{Date, TimeError, Timestamp};

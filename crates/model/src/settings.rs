@@ -1,0 +1,56 @@
+//! The network's settings: one document that every node reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AskKind, Ladder, RungId};
+
+/// An ask that the network offers for a rung.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskOffer {
+    /// The rung that it is for.
+    pub rung: RungId,
+    /// Its kind.
+    pub kind: AskKind,
+    /// What is asked.
+    pub text: String,
+}
+
+/// What the network has settled for all its chapters. What is absent has its default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkSettings {
+    /// The network's name.
+    #[serde(default)]
+    pub name: String,
+    /// The ladder.
+    #[serde(default)]
+    pub ladder: Ladder,
+    /// Tags that are shared; others stay in their chapter.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// Custom fields that are shared, with their labels; others stay in their chapter.
+    #[serde(default)]
+    pub custom_fields: BTreeMap<String, String>,
+    /// What a chapter accepts when it joins; empty means the built-in statement.
+    #[serde(default)]
+    pub sharing_statement: String,
+    /// Asks offered for each rung.
+    #[serde(default)]
+    pub asks: Vec<AskOffer>,
+}
+
+impl NetworkSettings {
+    /// The built-in sharing statement, shown when a chapter joins.
+    pub const STATEMENT: &'static str = "\
+The network sees, of every person your chapter shares: names, e-mail addresses, telephone numbers, postal addresses, \
+consent, shared tags and fields, the rung, and the facts of attempts, one-to-ones, asks and moves (who, when, what came \
+of it, and the line written beside an attempt). A chapter to which the person later belongs sees the same.\n\
+Never leave your chapter: notes, the story, interest and relationships of a one-to-one, and fields and tags that the \
+network has not declared.";
+
+    /// The statement in force.
+    pub fn statement(&self) -> &str {
+        if self.sharing_statement.is_empty() { Self::STATEMENT } else { &self.sharing_statement }
+    }
+}
