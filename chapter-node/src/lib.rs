@@ -1,0 +1,1 @@
+//! The chapter's program: dials its parent, serves its organisers.

@@ -1,0 +1,1 @@
+//! One end of a link as a value: events in, effects out.

@@ -1,0 +1,1 @@
+//! The database: documents are truth, tables are a view. Alone knows SQL.

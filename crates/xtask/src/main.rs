@@ -1,0 +1,2 @@
+//! The commands of the README. Imports none of ours.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The parent's program: accepts children, places sign-ups, serves national staff.
