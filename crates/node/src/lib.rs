@@ -1,1 +1,33 @@
-//! Runs it: writer thread, fold workers, clock, randomness, gRPC, enrolment. Alone imports tonic.
+//! Runs a node: writer thread, fold workers, clock, randomness, gRPC, enrolment.
+//!
+//! **Invariants:** time and randomness enter here and are passed inward; wire types stop here; no lock is held across an
+//! await; a link fails alone. Alone imports tonic. Knows nothing of HTML or of which chapter serves a place.
+
+mod acts;
+mod address;
+mod backoff;
+mod convert;
+mod dial;
+mod draw;
+mod driver;
+mod enrol;
+mod error;
+mod folding;
+mod invite;
+mod lock;
+mod network;
+mod node;
+mod queue;
+mod serving;
+mod sign_up;
+mod wire;
+
+pub use acts::{AskDraft, AttemptDraft, FieldEdit, OneToOneDraft, PersonDraft};
+pub use address::loopback_only;
+pub use enrol::{JoinOffer, join, look};
+pub use error::{Kind as ErrorKind, NodeError};
+pub use invite::{Invite, InviteError};
+pub use network::{ChapterDraft, HubDraft, INVITE_LIFE_MS};
+pub use node::{Node, Priority};
+pub use serving::{Serving, SyncOutcome};
+pub use sign_up::{Posted, SignedUp};

@@ -18,7 +18,7 @@ pub enum FoldError {
     Stored(#[source] crate::Corrupt),
     /// Automerge refused them.
     #[error("the changes can't be applied")]
-    Refused(#[source] automerge::AutomergeError),
+    Refused(#[source] Box<automerge::AutomergeError>),
     /// The bytes are no change.
     #[error("the bytes of a change can't be read")]
     Bytes(#[source] automerge::LoadChangeError),
@@ -46,7 +46,7 @@ pub fn fold<'a>(
     let changes: Vec<Change> =
         changes.into_iter().map(Change::try_from).collect::<Result<_, _>>().map_err(FoldError::Bytes)?;
     let attempt = catch_unwind(AssertUnwindSafe(move || {
-        doc.apply_changes(changes).map_err(FoldError::Refused)?;
+        doc.apply_changes(changes).map_err(|error| FoldError::Refused(Box::new(error)))?;
         let bytes = doc.save_nocompress();
         let again = Record::load(&bytes).map_err(|_| FoldError::NotReloadable)?;
         Ok((again, bytes))

@@ -15,7 +15,7 @@ pub const SAVED_BYTES_MAX: usize = 512 * 1024;
 /// A saved document that can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the saved document can't be read")]
-pub struct Corrupt(#[source] automerge::AutomergeError);
+pub struct Corrupt(#[source] Box<automerge::AutomergeError>);
 
 /// Who writes a change, and when. Time is for people; it never decides a merge.
 #[derive(Clone, Debug)]
@@ -98,7 +98,7 @@ impl Record {
     /// # Errors
     /// When the bytes are no document.
     pub fn load(saved: &[u8]) -> Result<Self, Corrupt> {
-        Automerge::load(saved).map(|doc| Self { doc }).map_err(Corrupt)
+        Automerge::load(saved).map(|doc| Self { doc }).map_err(|error| Corrupt(Box::new(error)))
     }
 
     /// The bytes to store, not deflated (they load faster). Equal heads may save different bytes: never compare these.

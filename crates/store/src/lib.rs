@@ -1,1 +1,44 @@
-//! The database: documents are truth, tables are a view. Alone knows SQL.
+//! The database: documents are truth, tables are a view.
+//!
+//! **Invariants:** one writer, whose transactions are `BEGIN IMMEDIATE`; a commit that writes a snapshot or an edit names
+//! the heads and the state it started from and is refused if they are no longer those; feed rows, sums, counters and
+//! cursors move in the transaction of the data that they speak of; private notes are in tables that no feed reads.
+//! Alone knows SQL. Synchronous: threads belong to `node`. Knows nothing of sockets, clocks or randomness.
+
+mod chapter;
+mod check;
+mod document;
+mod error;
+mod feed;
+mod fold;
+mod link;
+mod log;
+mod node_row;
+mod open;
+mod people;
+mod private;
+mod proposal;
+mod rows;
+mod sign_up;
+mod status;
+mod view;
+mod writer;
+
+pub use chapter::{ChapterRow, InviteOutcome, NewChapter};
+pub use check::Difference;
+pub use document::{Base, DocState, Edited, Loaded, NewDocument};
+pub use error::StoreError;
+pub use fold::{FoldJob, FoldOutcome, Folded, fold_one};
+pub use link::{Direction, LinkId, LinkRow, LinkStanding, NewLink};
+pub use node_row::{NodeKind, NodeRow};
+pub use open::{DATABASE_FILE, Store};
+pub use people::{Filter, Page, PersonRow, Resolved};
+pub use private::{NewNote, Note, NoteKind};
+pub use proposal::{NewProposal, ProposalRow, ProposalState};
+pub use rows::{Read, ScopeRole};
+pub use sign_up::{Answered, Match};
+pub use status::{RungCounts, Tally};
+pub use writer::{Group, Reader, Tx, Writer};
+
+/// The schema's version: the number of the newest migration.
+pub const SCHEMA_VERSION: u32 = 1;

@@ -1,0 +1,539 @@
+//! What organisers and staff do with one person: the same acts for commands, pages and the API.
+//!
+//! **Invariant:** an act is planned on what is logged and committed only on that; if somebody was faster it is planned
+//! again, so that nobody's write is lost under it.
+
+use std::collections::BTreeMap;
+
+use model::{
+    AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Channel, ConsentState, Date, DocId, Event, EventId, Evidence,
+    Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp, SignUpOrigin, Supporter,
+    TEXT_FIELDS, Timestamp,
+};
+use record::{Value, Write, from_sign_up};
+use store::{DocState, Edited, Loaded, NewDocument, NewNote, NodeKind, NoteKind, ProposalState, Resolved, StoreError};
+
+use crate::{Node, NodeError, Priority, draw};
+
+/// How often an edit is planned again when somebody was faster: on one machine a race is lost once or twice.
+const ATTEMPTS: usize = 16;
+/// The longest text of a note, a line or a reason, in bytes: some ten pages.
+const TEXT_BYTES_MAX: usize = 32 * 1024;
+
+/// An attempt to reach someone.
+#[derive(Clone, Debug)]
+pub struct AttemptDraft {
+    /// By which channel.
+    pub how: AttemptHow,
+    /// What came of it.
+    pub result: AttemptResult,
+    /// A line on what was said; it travels.
+    pub line: Option<Personal>,
+    /// Not again before this day.
+    pub not_before: Option<Date>,
+    /// When; now, if nothing is said.
+    pub at: Option<Timestamp>,
+}
+
+/// A one-to-one.
+#[derive(Clone, Debug, Default)]
+pub struct OneToOneDraft {
+    /// When; now, if nothing is said.
+    pub at: Option<Timestamp>,
+    /// How long, in minutes.
+    pub minutes: Option<u32>,
+    /// What was asked.
+    pub ask: Option<Personal>,
+    /// The next step.
+    pub next: Option<Personal>,
+    /// Its day.
+    pub next_on: Option<Date>,
+    /// Her story. Stays in the chapter.
+    pub story: Option<Personal>,
+    /// Her self-interest. Stays in the chapter.
+    pub interest: Option<Personal>,
+    /// Her relationships. Stays in the chapter.
+    pub relationships: Option<Personal>,
+}
+
+/// An ask.
+#[derive(Clone, Debug)]
+pub struct AskDraft {
+    /// What is asked.
+    pub text: Personal,
+    /// Of which kind.
+    pub kind: AskKind,
+    /// The rung that it is for.
+    pub rung: Option<RungId>,
+    /// By when.
+    pub due: Option<Date>,
+}
+
+/// A person whom an organiser adds.
+pub type PersonDraft = SignUp;
+
+/// One field of an edit: the new value, and the one that the page showed, if it was a page.
+#[derive(Clone, Debug)]
+pub struct FieldEdit {
+    /// The field.
+    pub field: String,
+    /// As it is to be.
+    pub value: String,
+    /// As it was shown.
+    pub shown: Option<String>,
+}
+
+/// What an act writes.
+#[derive(Default)]
+pub(crate) struct Plan {
+    writes: Vec<Write>,
+    notes: Vec<NewNote>,
+    ends: Option<(ProposalId, ProposalState)>,
+    proposals: Option<(EventId, Vec<store::NewProposal>)>,
+}
+
+impl Plan {
+    pub(crate) fn event(event: &Event) -> Self {
+        Self { writes: vec![Write::event(event)], ..Self::default() }
+    }
+
+    pub(crate) fn proposing(mut self, sign_up: EventId, proposals: Vec<store::NewProposal>) -> Self {
+        self.proposals = Some((sign_up, proposals));
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.notes.is_empty() && self.ends.is_none() && self.proposals.is_none()
+    }
+}
+
+fn within(text: &Personal, what: &str) -> Result<(), NodeError> {
+    if text.expose().len() > TEXT_BYTES_MAX {
+        return Err(NodeError::Refused(format!("{what} is too long: at most {TEXT_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn event(at: Option<Timestamp>, by: &str, body: Body) -> Event {
+    Event { id: draw::event_id(), at: at.unwrap_or_else(draw::now), by: Some(by.into()), body }
+}
+
+impl Node {
+    /// Plans and commits an edit of one document.
+    pub(crate) fn edit(
+        &self,
+        document: DocId,
+        by: &str,
+        plan: impl Fn(&Loaded, &Supporter) -> Result<Plan, NodeError>,
+    ) -> Result<(), NodeError> {
+        for _ in 0..ATTEMPTS {
+            let (loaded, settings) = self.read(|read| Ok((read.load(document)?, read.settings()?)))?;
+            let loaded = loaded.ok_or_else(|| NodeError::Store(StoreError::NotFound(document.to_string())))?;
+            let shown = loaded.record.supporter(&settings.ladder);
+            let plan = plan(&loaded, &shown)?;
+            if plan.is_empty() {
+                return Ok(());
+            }
+            let Plan { writes, notes, ends, proposals } = plan;
+            let mut loaded = loaded;
+            let stamp = self.stamp(by);
+            let written = loaded.record.edit(&writes, &stamp);
+            let edited = written.map(|written| Edited::new(loaded, written, stamp.actor, &settings.ladder));
+            let at = stamp.at;
+            let committed = self.write(Priority::Interactive, move |tx| {
+                if let Some(edited) = &edited {
+                    tx.put_edit(edited)?;
+                }
+                notes.iter().try_for_each(|note| tx.add_note(document, note))?;
+                if let Some((proposal, state)) = ends {
+                    tx.end_proposal(proposal, state)?;
+                }
+                if let Some((sign_up, proposals)) = &proposals {
+                    tx.propose(document, *sign_up, proposals, at)?;
+                }
+                Ok(())
+            });
+            match committed {
+                Err(NodeError::Store(error)) if error.can_be_redone() => {}
+                other => return other,
+            }
+        }
+        Err(NodeError::Busy)
+    }
+
+    fn log(&self, person: DocId, by: &str, event: Event) -> Result<EventId, NodeError> {
+        self.edit(person, by, |_, _| Ok(Plan::event(&event)))?;
+        Ok(event.id)
+    }
+
+    /// Adds a person to this chapter; fields and tags that the network has not declared stay here.
+    ///
+    /// # Errors
+    /// When somebody with the same e-mail address is here already.
+    pub fn add_person(&self, person: PersonDraft, by: &str) -> Result<DocId, NodeError> {
+        let settings = self.read(|read| read.settings())?;
+        let id = draw::doc_id();
+        let signed_up = event(None, by, Body::SignUp { origin: SignUpOrigin::Organiser, source: None });
+        let mut shared = person;
+        let emails = shared.emails.clone();
+        let mut private: BTreeMap<String, String> = BTreeMap::new();
+        shared.custom.retain(|name, value| {
+            let declared = settings.custom_fields.contains_key(name);
+            if !declared {
+                private.insert(name.clone(), value.expose().to_owned());
+            }
+            declared
+        });
+        shared.tags.retain(|tag| {
+            let declared = settings.tags.contains(tag);
+            if !declared {
+                private.insert(format!("tag/{tag}"), "true".to_owned());
+            }
+            declared
+        });
+        let stamp = self.stamp(by);
+        let entries = from_sign_up(&shared, &[signed_up]);
+        let (record, written) = record::Record::create(id, Kind::Supporter, entries, &stamp);
+        let new = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, &settings.ladder);
+        self.write(Priority::Interactive, move |tx| {
+            if let store::Match::Known(known) = tx.match_emails(&emails)? {
+                let words = format!("somebody with this e-mail address is here already: {known}");
+                return Err(StoreError::Refused(words));
+            }
+            let scopes: Vec<ScopeId> = tx.own_scope()?.into_iter().collect();
+            tx.insert_document(&new, &scopes, DocState::Live)?;
+            private.iter().try_for_each(|(name, value)| tx.put_private_field(id, name, value))
+        })?;
+        Ok(id)
+    }
+
+    /// Changes fields. Only what differs is written; a field that has changed since it was shown is not.
+    ///
+    /// # Errors
+    /// When a field is not one that can be edited, or has changed since it was shown.
+    pub fn edit_fields(&self, person: DocId, edits: &[FieldEdit], by: &str) -> Result<(), NodeError> {
+        let country = self.row().country.clone();
+        self.edit(person, by, |_, shown| {
+            let mut plan = Plan::default();
+            for edit in edits {
+                if let Some(write) = field_write(edit, shown, &country)? {
+                    plan.writes.push(write);
+                }
+            }
+            Ok(plan)
+        })
+    }
+
+    /// Settles a conflict on a value.
+    ///
+    /// # Errors
+    /// When the field has no conflict.
+    pub fn settle_conflict(&self, person: DocId, field: &str, value: &str, by: &str) -> Result<(), NodeError> {
+        self.edit(person, by, |_, shown| {
+            let conflict = shown.conflicts.iter().find(|conflict| conflict.field == field);
+            let Some(conflict) = conflict else {
+                return Err(NodeError::Refused(format!(
+                    "there is no conflict about {field}: it may be settled already"
+                )));
+            };
+            if field == "rung" {
+                if !conflict.values.iter().any(|standing| standing.value.expose() == value) {
+                    return Err(NodeError::Refused("settle a rung on one of the two that stand".to_owned()));
+                }
+                let to = RungId::new(value);
+                let body = Body::Move {
+                    from: shown.rung.clone(),
+                    to: to.clone(),
+                    how: MoveKind::Settled,
+                    evidence: Vec::new(),
+                    because: None,
+                };
+                let moved = event(None, by, body);
+                let writes = vec![Write::event(&moved), Write::settle_rung(&to, moved.id)];
+                return Ok(Plan { writes, ..Plan::default() });
+            }
+            let value = if value.is_empty() { Value::Null } else { Value::text(value) };
+            Ok(Plan { writes: vec![Write::Settle(field.to_owned(), value)], ..Plan::default() })
+        })
+    }
+
+    /// Logs an attempt.
+    ///
+    /// # Errors
+    /// When the person is not here or can't be written.
+    pub fn log_attempt(&self, person: DocId, draft: AttemptDraft, by: &str) -> Result<EventId, NodeError> {
+        let AttemptDraft { how, result, line, not_before, at } = draft;
+        line.as_ref().map_or(Ok(()), |line| within(line, "the line"))?;
+        self.log(person, by, event(at, by, Body::Attempt { how, result, line, not_before }))
+    }
+
+    /// Logs a one-to-one: the fact into the record, the text into the chapter's private notes, in one commit.
+    ///
+    /// # Errors
+    /// When the person is not here, or a hub is given private text.
+    pub fn log_one_to_one(&self, person: DocId, draft: OneToOneDraft, by: &str) -> Result<EventId, NodeError> {
+        let OneToOneDraft { at, minutes, ask, next, next_on, story, interest, relationships } = draft;
+        let held = event(at, by, Body::OneToOne { minutes, ask, next, next_on });
+        let texts =
+            [(NoteKind::Story, story), (NoteKind::Interest, interest), (NoteKind::Relationships, relationships)];
+        let mut notes = Vec::new();
+        for (kind, text) in texts {
+            let Some(text) = text.filter(|text| !text.is_blank()) else { continue };
+            notes.push(self.note(kind, Some(held.id), text, by)?);
+        }
+        self.edit(person, by, |_, _| Ok(Plan { notes: notes.clone(), ..Plan::event(&held) }))?;
+        Ok(held.id)
+    }
+
+    fn note(&self, kind: NoteKind, event: Option<EventId>, text: Personal, by: &str) -> Result<NewNote, NodeError> {
+        if self.kind() == NodeKind::Hub {
+            return Err(NodeError::Refused("private text stays in a chapter: a hub keeps none".to_owned()));
+        }
+        within(&text, "the note")?;
+        Ok(NewNote { id: draw::event_id(), event, kind, by: by.into(), text, at: draw::now() })
+    }
+
+    /// Keeps a private note.
+    ///
+    /// # Errors
+    /// At a hub, or when the person is not here.
+    pub fn add_note(&self, person: DocId, text: Personal, by: &str) -> Result<EventId, NodeError> {
+        if text.is_blank() {
+            return Err(NodeError::Refused("a note needs a text".to_owned()));
+        }
+        let note = self.note(NoteKind::Note, None, text, by)?;
+        let id = note.id;
+        self.write(Priority::Interactive, move |tx| tx.add_note(person, &note))?;
+        Ok(id)
+    }
+
+    /// Adds an ask.
+    ///
+    /// # Errors
+    /// When it has no text, its rung is unknown, or the person is not here.
+    pub fn add_ask(&self, person: DocId, draft: AskDraft, by: &str) -> Result<EventId, NodeError> {
+        let AskDraft { text, kind, rung, due } = draft;
+        if text.is_blank() {
+            return Err(NodeError::Refused("say what is asked".to_owned()));
+        }
+        within(&text, "the ask")?;
+        if let Some(rung) = &rung {
+            self.known_rung(rung)?;
+        }
+        self.log(person, by, event(None, by, Body::Ask { text, ask_kind: kind, rung, due }))
+    }
+
+    fn known_rung(&self, rung: &RungId) -> Result<(), NodeError> {
+        let ladder = self.read(|read| read.settings())?.ladder;
+        let names: Vec<&str> = ladder.rungs().iter().map(|rung| rung.id.as_str()).collect();
+        match ladder.get(rung) {
+            Some(_) => Ok(()),
+            None => Err(model::MoveRefused::UnknownRung(rung.to_string(), names.join(", ")).into()),
+        }
+    }
+
+    /// Logs what came of an ask.
+    ///
+    /// # Errors
+    /// When the event is no ask of this person.
+    pub fn answer_ask(&self, person: DocId, ask: EventId, answer: AnswerKind, by: &str) -> Result<EventId, NodeError> {
+        let answered = event(None, by, Body::Answer { of: ask, answer });
+        self.edit(person, by, |_, shown| match shown.event(ask).map(|event| &event.body) {
+            Some(Body::Ask { .. }) => Ok(Plan::event(&answered)),
+            Some(_) => Err(NodeError::Refused("this event is not an ask".to_owned())),
+            None => Err(NodeError::NotFound("ask", ask.to_string())),
+        })?;
+        Ok(answered.id)
+    }
+
+    /// Moves someone on the ladder, citing events of hers or of people whom she recruited or develops.
+    ///
+    /// # Errors
+    /// When the rung is unknown, an event is not found, or neither evidence nor a reason carries the move.
+    pub fn move_to(
+        &self,
+        person: DocId,
+        rung: &RungId,
+        evidence: &[Resolved],
+        because: Option<Personal>,
+        by: &str,
+    ) -> Result<(EventId, MoveKind), NodeError> {
+        let because = because.filter(|reason| !reason.is_blank());
+        because.as_ref().map_or(Ok(()), |reason| within(reason, "the reason"))?;
+        let settings = self.read(|read| read.settings())?;
+        let id = draw::event_id();
+        let how = std::cell::Cell::new(MoveKind::Up);
+        self.edit(person, by, |_, shown| {
+            let cited =
+                evidence.iter().map(|cited| self.cited(person, shown, *cited)).collect::<Result<Vec<_>, _>>()?;
+            let pieces: Vec<Evidence<'_>> =
+                cited.iter().map(|(event, relation)| Evidence { event, relation: *relation }).collect();
+            how.set(settings.ladder.check_move(&shown.rung, rung, &pieces, because.as_ref())?);
+            let body = Body::Move {
+                from: shown.rung.clone(),
+                to: rung.clone(),
+                how: how.get(),
+                evidence: cited.iter().map(|(event, _)| event.id).collect(),
+                because: because.clone(),
+            };
+            let moved = Event { id, at: draw::now(), by: Some(by.into()), body };
+            Ok(Plan { writes: vec![Write::event(&moved), Write::rung(rung, id)], ..Plan::default() })
+        })?;
+        Ok((id, how.get()))
+    }
+
+    /// A cited event, and whose it is.
+    fn cited(&self, person: DocId, shown: &Supporter, cited: Resolved) -> Result<(Event, Relation), NodeError> {
+        let not_found = || NodeError::NotFound("event", cited.event.map_or_else(String::new, |id| id.to_string()));
+        let id = cited.event.ok_or_else(|| NodeError::Refused("cite an event, not a person".to_owned()))?;
+        if cited.document == person {
+            return Ok((shown.event(id).ok_or_else(not_found)?.clone(), Relation::Own));
+        }
+        let other = self.read(|read| read.person(cited.document))?.supporter;
+        let raised = [&other.recruited_by, &other.developed_by];
+        let by_her = raised.into_iter().flatten().any(|who| who.expose() == person.to_string());
+        if !by_her {
+            return Err(NodeError::Refused(
+                "the event is of someone whom she neither recruited nor develops".to_owned(),
+            ));
+        }
+        Ok((other.event(id).ok_or_else(not_found)?.clone(), Relation::Raised))
+    }
+
+    /// Writes what she agreed to, with where she said it.
+    ///
+    /// # Errors
+    /// When no source is given.
+    pub fn set_consent(
+        &self,
+        person: DocId,
+        channel: Channel,
+        sender: Sender,
+        state: ConsentState,
+        source: Personal,
+        by: &str,
+    ) -> Result<EventId, NodeError> {
+        if source.is_blank() {
+            return Err(NodeError::Refused("say where she said it".to_owned()));
+        }
+        let (channel, sender) = (channel.word().to_owned(), sender.to_string());
+        let said = event(None, by, Body::Consent { channel: channel.clone(), sender: sender.clone(), state, source });
+        let writes = vec![Write::event(&said), Write::consent(&channel, &sender, state, said.id)];
+        self.edit(person, by, |_, _| Ok(Plan { writes: writes.clone(), ..Plan::default() }))?;
+        Ok(said.id)
+    }
+
+    /// Writes a proposed value into the record, or forgets it.
+    ///
+    /// # Errors
+    /// When it no longer waits, or a consent would re-open a withdrawal.
+    pub fn end_proposal(&self, proposal: &store::ProposalRow, state: ProposalState, by: &str) -> Result<(), NodeError> {
+        let ends = Some((proposal.id, state));
+        if state == ProposalState::Dropped {
+            let id = proposal.id;
+            return self.write(Priority::Interactive, move |tx| tx.end_proposal(id, ProposalState::Dropped));
+        }
+        self.edit(proposal.person, by, |_, shown| {
+            let writes = match proposal.key.strip_prefix(model::CONSENT).and_then(|rest| rest.split_once('/')) {
+                Some((channel, sender)) => consent_writes(proposal, shown, channel, sender, by)?,
+                None if proposal.key.starts_with(model::TAG) => vec![Write::Put(proposal.key.clone(), Value::Flag)],
+                None => vec![Write::Put(proposal.key.clone(), Value::text(proposal.value.expose()))],
+            };
+            Ok(Plan { writes, ends, ..Plan::default() })
+        })
+    }
+
+    /// Changes fields of a chapter's card.
+    ///
+    /// # Errors
+    /// When a field is unknown or a value too long.
+    pub fn edit_card(&self, chapter: ScopeId, edits: &[(String, String)], by: &str) -> Result<(), NodeError> {
+        let known = model::ChapterCard::FIELDS;
+        let mut writes = Vec::new();
+        for (field, value) in edits {
+            if !known.iter().any(|(name, _)| name == field) {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                return Err(NodeError::Refused(format!("a card has no field {field:?}; it has {}", names.join(", "))));
+            }
+            if value.len() > model::ChapterCard::VALUE_BYTES_MAX {
+                let most = model::ChapterCard::VALUE_BYTES_MAX;
+                return Err(NodeError::Refused(format!("{field} is too long: at most {most} bytes")));
+            }
+            writes.push(Write::field(field, value));
+        }
+        let card = self.read(|read| read.card_document(chapter))?;
+        let card = card.ok_or_else(|| NodeError::NotFound("card of chapter", chapter.to_string()))?;
+        self.edit(card, by, |_, _| Ok(Plan { writes: writes.clone(), ..Plan::default() }))
+    }
+}
+
+/// A consent that was posted by a form never re-opens a withdrawal: only an act of the person herself does.
+fn consent_writes(
+    proposal: &store::ProposalRow,
+    shown: &Supporter,
+    channel: &str,
+    sender: &str,
+    by: &str,
+) -> Result<Vec<Write>, NodeError> {
+    let state = ConsentState::from_word(proposal.value.expose())
+        .ok_or_else(|| NodeError::Refused("the proposed consent can't be read".to_owned()))?;
+    let now = shown.consents.iter().find(|said| said.channel == channel && said.sender == sender);
+    if state == ConsentState::Granted && now.is_some_and(|said| said.state == ConsentState::Withdrawn) {
+        return Err(NodeError::Refused("she withdrew this consent: only she can give it again".to_owned()));
+    }
+    let (channel, sender) = (channel.to_owned(), sender.to_owned());
+    let said = event(
+        None,
+        by,
+        Body::Consent { channel: channel.clone(), sender: sender.clone(), state, source: "sign-up form".into() },
+    );
+    Ok(vec![Write::event(&said), Write::consent(&channel, &sender, state, said.id)])
+}
+
+/// The write of one edited field; none when the value stands already.
+fn field_write(edit: &FieldEdit, shown: &Supporter, country: &str) -> Result<Option<Write>, NodeError> {
+    let FieldEdit { field, value, .. } = edit;
+    let value = value.trim();
+    within(&value.into(), field)?;
+    let contact = |error: model::ContactError| {
+        let mut errors = model::FieldErrors::default();
+        errors.add(field, error);
+        NodeError::Fields(errors)
+    };
+    match field.as_str() {
+        "email" => {
+            let email: model::EmailAddress = value.parse().map_err(contact)?;
+            return Ok(Some(Write::Put(format!("{}{}", model::EMAIL, email.as_str()), Value::text("{}"))));
+        }
+        "phone" => {
+            let phone = model::PhoneNumber::parse(value, Some(country)).map_err(contact)?;
+            return Ok(Some(Write::Put(format!("{}{}", model::PHONE, phone.as_str()), Value::text("{}"))));
+        }
+        _ => {}
+    }
+    let people = [
+        ("looked_after_by", &shown.looked_after_by),
+        ("recruited_by", &shown.recruited_by),
+        ("developed_by", &shown.developed_by),
+    ];
+    let person_field = people.iter().find(|(name, _)| name == field);
+    if person_field.is_none() && !TEXT_FIELDS.contains(&field.as_str()) {
+        let names = TEXT_FIELDS.iter().copied().chain(people.iter().map(|(name, _)| *name)).chain(["email", "phone"]);
+        let names: Vec<&str> = names.collect();
+        return Err(NodeError::Refused(format!("{field:?} can't be edited; fields are {}", names.join(", "))));
+    }
+    let now = person_field.map_or_else(
+        || shown.field(field).to_owned(),
+        |(_, who)| who.as_ref().map_or_else(String::new, |who| who.expose().to_owned()),
+    );
+    if let Some(then) = &edit.shown
+        && then.trim() == value
+    {
+        return Ok(None);
+    }
+    if edit.shown.as_ref().is_some_and(|then| then.trim() != now) {
+        let words = format!("{field} was changed meanwhile, to {now:?}: look at it again");
+        return Err(NodeError::Refused(words));
+    }
+    Ok((now != value).then(|| Write::field(field, value)))
+}

@@ -1,0 +1,308 @@
+//! From the engine's frames to the wire's and back.
+//!
+//! **Invariant:** what comes from the wire is within its limits when it leaves here.
+
+use engine::{
+    Ack, Batch, Bye, Content, Cursor, ENTRIES_MAX, Entry, FRAME_BYTES_MAX, Frame, Head, Hello, Position, Refused,
+    RefusedWhy, ScopeHello, ViewRow,
+};
+use model::{Digest, DocId, EventId, Incarnation, Kind, NodeId, ProposalId, ScopeId, ScopeSum, Timestamp};
+use prost::Message as _;
+
+use crate::wire::sync as wire;
+
+/// From this size on a batch is compressed: below it, zstd costs more than it saves.
+const PACK_BYTES_MIN: usize = 16 * 1024;
+/// zstd's level: the fastest that still takes three quarters off.
+const PACK_LEVEL: i32 = 1;
+/// The longest text for a person in a frame, in bytes.
+const WORDS_BYTES_MAX: usize = 1000;
+/// The most refusals in one Ack: one for each entry of a batch.
+const REFUSED_MAX: usize = ENTRIES_MAX;
+
+/// Why a frame of the wire can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FromWireError {
+    #[error("a frame has no {0}")]
+    Absent(&'static str),
+    #[error("a frame's {0} has the wrong length")]
+    Length(&'static str),
+    #[error("a frame's {0} is over its limit")]
+    Limit(&'static str),
+    #[error("a packed batch can't be read")]
+    Packed,
+    #[error("a frame that this version does not know has to be understood: this node needs an upgrade")]
+    UnknownCritical,
+}
+
+type Outcome<T> = Result<T, FromWireError>;
+
+fn bytes<const N: usize>(bytes: &[u8], what: &'static str) -> Outcome<[u8; N]> {
+    bytes.try_into().map_err(|_| FromWireError::Length(what))
+}
+
+fn words(text: &str) -> String {
+    text.chars().take(WORDS_BYTES_MAX / 4).collect()
+}
+
+fn within(count: usize, most: usize, what: &'static str) -> Outcome<()> {
+    if count > most { Err(FromWireError::Limit(what)) } else { Ok(()) }
+}
+
+pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
+    use wire::frame::Kind as K;
+    let kind = match frame {
+        Frame::Hello(hello) => K::Hello(hello_to_wire(hello)),
+        Frame::Batch(batch) => {
+            let batch_wire = batch_to_wire(batch);
+            let packed = (batch.bytes() >= PACK_BYTES_MIN)
+                .then(|| zstd::bulk::compress(&batch_wire.encode_to_vec(), PACK_LEVEL).ok())
+                .flatten();
+            packed.map_or(K::Batch(batch_wire), |packed| K::PackedBatch(packed.into()))
+        }
+        Frame::Ack(ack) => K::Ack(wire::Ack {
+            scope: ack.scope.as_bytes().to_vec(),
+            seq: ack.seq,
+            folded: ack.folded,
+            sum: ack.sum.to_bytes().to_vec(),
+            count: ack.count,
+            refused: ack.refused.iter().map(refused_to_wire).collect(),
+        }),
+        Frame::Head(head) => K::Head(wire::Head {
+            scope: head.scope.as_bytes().to_vec(),
+            position: Some(position_to_wire(head.position)),
+            sum: head.sum.to_bytes().to_vec(),
+            count: head.count,
+        }),
+        Frame::Bye(bye) => K::Bye(wire::Bye { reason: words(&bye.reason), come_back: bye.come_back }),
+    };
+    wire::Frame { kind: Some(kind), critical: true }
+}
+
+/// A frame; `None` for one that this version does not know and may skip.
+pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
+    use wire::frame::Kind as K;
+    Ok(Some(match frame.kind {
+        None if frame.critical => return Err(FromWireError::UnknownCritical),
+        None => return Ok(None),
+        Some(K::Hello(hello)) => Frame::Hello(hello_from_wire(hello)?),
+        Some(K::Batch(batch)) => Frame::Batch(batch_from_wire(batch)?),
+        Some(K::PackedBatch(packed)) => {
+            let plain = zstd::bulk::decompress(&packed, FRAME_BYTES_MAX).map_err(|_| FromWireError::Packed)?;
+            let batch = wire::Batch::decode(plain.as_slice()).map_err(|_| FromWireError::Packed)?;
+            Frame::Batch(batch_from_wire(batch)?)
+        }
+        Some(K::Ack(ack)) => {
+            within(ack.refused.len(), REFUSED_MAX, "refusals")?;
+            Frame::Ack(Ack {
+                scope: scope(&ack.scope)?,
+                seq: ack.seq,
+                folded: ack.folded,
+                sum: sum(&ack.sum)?,
+                count: ack.count,
+                refused: ack.refused.into_iter().map(refused_from_wire).collect::<Outcome<_>>()?,
+            })
+        }
+        Some(K::Head(head)) => Frame::Head(Head {
+            scope: scope(&head.scope)?,
+            position: position(head.position)?,
+            sum: sum(&head.sum)?,
+            count: head.count,
+        }),
+        Some(K::Bye(bye)) => Frame::Bye(Bye { reason: words(&bye.reason), come_back: bye.come_back }),
+    }))
+}
+
+fn scope(raw: &[u8]) -> Outcome<ScopeId> {
+    bytes(raw, "scope").map(ScopeId::from_bytes)
+}
+
+fn sum(raw: &[u8]) -> Outcome<ScopeSum> {
+    Ok(ScopeSum::from_bytes(&bytes(raw, "sum")?))
+}
+
+fn position_to_wire(position: Position) -> wire::Position {
+    wire::Position { seq: position.seq, hash: position.hash.0.to_vec() }
+}
+
+fn position(position: Option<wire::Position>) -> Outcome<Position> {
+    let position = position.ok_or(FromWireError::Absent("position"))?;
+    Ok(Position { seq: position.seq, hash: Digest(bytes(&position.hash, "row digest")?) })
+}
+
+fn hello_to_wire(hello: &Hello) -> wire::Hello {
+    let scope = |scope: &ScopeHello| wire::ScopeHello {
+        scope: scope.scope.as_bytes().to_vec(),
+        cursor: scope.cursor.map(|cursor| wire::Cursor {
+            incarnation: cursor.incarnation.as_bytes().to_vec(),
+            position: Some(position_to_wire(cursor.position)),
+        }),
+        head: Some(position_to_wire(scope.head)),
+        acknowledged: scope.acknowledged,
+        sum: scope.sum.to_bytes().to_vec(),
+        count: scope.count,
+    };
+    wire::Hello {
+        protocol_min: hello.protocol_min,
+        protocol_max: hello.protocol_max,
+        node: hello.node.0.to_vec(),
+        incarnation: hello.incarnation.as_bytes().to_vec(),
+        scopes: hello.scopes.iter().map(scope).collect(),
+        view_version: hello.view_version,
+        window_bytes: hello.window_bytes,
+    }
+}
+
+fn hello_from_wire(hello: wire::Hello) -> Outcome<Hello> {
+    within(hello.scopes.len(), engine::SCOPES_MAX, "scopes")?;
+    let cursor = |cursor: wire::Cursor| -> Outcome<Cursor> {
+        let incarnation = Incarnation::from_bytes(bytes(&cursor.incarnation, "incarnation")?);
+        Ok(Cursor { incarnation, position: position(cursor.position)? })
+    };
+    let one = |said: wire::ScopeHello| -> Outcome<ScopeHello> {
+        Ok(ScopeHello {
+            scope: scope(&said.scope)?,
+            cursor: said.cursor.map(cursor).transpose()?,
+            head: position(said.head)?,
+            acknowledged: said.acknowledged,
+            sum: sum(&said.sum)?,
+            count: said.count,
+        })
+    };
+    Ok(Hello {
+        protocol_min: hello.protocol_min,
+        protocol_max: hello.protocol_max,
+        node: NodeId(bytes(&hello.node, "node id")?),
+        incarnation: Incarnation::from_bytes(bytes(&hello.incarnation, "incarnation")?),
+        scopes: hello.scopes.into_iter().map(one).collect::<Outcome<_>>()?,
+        view_version: hello.view_version,
+        window_bytes: hello.window_bytes,
+    })
+}
+
+fn batch_to_wire(batch: &Batch) -> wire::Batch {
+    wire::Batch {
+        scope: batch.scope.as_bytes().to_vec(),
+        after: batch.after,
+        last: Some(position_to_wire(batch.last)),
+        entries: batch.entries.iter().map(entry_to_wire).collect(),
+    }
+}
+
+fn batch_from_wire(batch: wire::Batch) -> Outcome<Batch> {
+    within(batch.entries.len(), ENTRIES_MAX, "entries")?;
+    Ok(Batch {
+        scope: scope(&batch.scope)?,
+        after: batch.after,
+        last: position(batch.last)?,
+        entries: batch.entries.into_iter().map(entry_from_wire).collect::<Outcome<_>>()?,
+    })
+}
+
+fn entry_to_wire(entry: &Entry) -> wire::Entry {
+    use wire::entry::Content as C;
+    let content = match &entry.content {
+        Content::Change { bytes } => C::Change(bytes.clone()),
+        Content::Enter { kind, epoch, snapshot, heads, view } => C::Enter(wire::Enter {
+            kind: kind.word().to_owned(),
+            epoch: *epoch,
+            snapshot: snapshot.clone(),
+            heads: heads.iter().map(|head| head.0.to_vec()).collect(),
+            view: view.as_ref().map(|view| view.json.clone()),
+            view_version: view.as_ref().map_or(0, |view| view.version),
+        }),
+        Content::Propose { proposal, sign_up, key, value, at } => C::Propose(wire::Propose {
+            proposal: proposal.as_bytes().to_vec(),
+            sign_up: sign_up.as_bytes().to_vec(),
+            key: key.clone(),
+            value: value.expose().to_owned(),
+            at_ms: at.as_millis(),
+        }),
+    };
+    wire::Entry { seq: entry.seq, document: entry.document.as_bytes().to_vec(), content: Some(content) }
+}
+
+fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
+    use wire::entry::Content as C;
+    let content = match entry.content.ok_or(FromWireError::Absent("content"))? {
+        C::Change(bytes) => Content::Change { bytes },
+        C::Enter(enter) => {
+            let version = enter.view_version;
+            Content::Enter {
+                kind: Kind::from_word(&enter.kind).ok_or(FromWireError::Absent("known kind of document"))?,
+                epoch: enter.epoch,
+                snapshot: enter.snapshot,
+                heads: enter.heads.iter().map(|head| bytes(head, "head").map(Digest)).collect::<Outcome<_>>()?,
+                view: enter.view.map(|json| ViewRow { version, json }),
+            }
+        }
+        C::Propose(propose) => {
+            within(propose.key.len(), 300, "key")?;
+            Content::Propose {
+                proposal: ProposalId::from_bytes(bytes(&propose.proposal, "proposal")?),
+                sign_up: EventId::from_bytes(bytes(&propose.sign_up, "sign-up")?),
+                key: propose.key,
+                value: propose.value.into(),
+                at: Timestamp::from_millis(propose.at_ms),
+            }
+        }
+    };
+    Ok(Entry { seq: entry.seq, document: DocId::from_bytes(bytes(&entry.document, "document id")?), content })
+}
+
+fn refused_to_wire(refused: &Refused) -> wire::Refused {
+    let why = match refused.why {
+        RefusedWhy::Malformed => wire::RefusedWhy::Malformed,
+        RefusedWhy::NotYours => wire::RefusedWhy::NotYours,
+        RefusedWhy::Missing => wire::RefusedWhy::Missing,
+    };
+    wire::Refused {
+        seq: refused.seq,
+        document: refused.document.as_bytes().to_vec(),
+        why: why.into(),
+        words: words(&refused.words),
+    }
+}
+
+fn refused_from_wire(refused: wire::Refused) -> Outcome<Refused> {
+    let why = match refused.why() {
+        wire::RefusedWhy::NotYours => RefusedWhy::NotYours,
+        wire::RefusedWhy::Missing => RefusedWhy::Missing,
+        wire::RefusedWhy::Malformed | wire::RefusedWhy::Unspecified => RefusedWhy::Malformed,
+    };
+    let document = DocId::from_bytes(bytes(&refused.document, "document id")?);
+    Ok(Refused { seq: refused.seq, document, why, words: words(&refused.words) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(bytes: usize) -> Frame {
+        let entry =
+            Entry { seq: 1, document: DocId::from_bytes([1; 16]), content: Content::Change { bytes: vec![7; bytes] } };
+        let last = Position { seq: 1, hash: Digest([2; 32]) };
+        Frame::Batch(Batch { scope: ScopeId::NETWORK, after: 0, last, entries: vec![entry] })
+    }
+
+    #[test]
+    fn a_frame_comes_back_as_it_went() {
+        for frame in [batch(10), batch(100_000)] {
+            assert_eq!(from_wire(to_wire(&frame)).unwrap(), Some(frame));
+        }
+        assert!(to_wire(&batch(100_000)).encoded_len() < 2_000, "a large batch is packed");
+    }
+
+    #[test]
+    fn an_unknown_optional_frame_is_skipped_and_a_critical_one_is_refused() {
+        assert!(matches!(from_wire(wire::Frame { kind: None, critical: false }), Ok(None)));
+        assert!(matches!(from_wire(wire::Frame { kind: None, critical: true }), Err(FromWireError::UnknownCritical)));
+    }
+
+    #[test]
+    fn a_packed_batch_that_inflates_without_limit_is_refused() {
+        let bomb = zstd::bulk::compress(&vec![0; FRAME_BYTES_MAX + 1], 1).unwrap();
+        let frame = wire::Frame { kind: Some(wire::frame::Kind::PackedBatch(bomb.into())), critical: true };
+        assert!(matches!(from_wire(frame), Err(FromWireError::Packed)));
+    }
+}

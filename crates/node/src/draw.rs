@@ -1,0 +1,47 @@
+//! Where time and randomness enter.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::{ActorId, DocId, EventId, Incarnation, NodeId, ProposalId, ScopeId, Timestamp};
+
+/// The time by this machine's clock.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+pub(crate) fn doc_id() -> DocId {
+    DocId::from_parts(now(), rand::random())
+}
+
+pub(crate) fn event_id() -> EventId {
+    EventId::from_parts(now(), rand::random())
+}
+
+pub(crate) fn proposal_id() -> ProposalId {
+    ProposalId::from_parts(now(), rand::random())
+}
+
+pub(crate) fn scope_id() -> ScopeId {
+    ScopeId::from_parts(now(), rand::random())
+}
+
+pub(crate) fn incarnation() -> Incarnation {
+    Incarnation::from_bytes(rand::random())
+}
+
+pub(crate) fn node_id() -> NodeId {
+    NodeId(rand::random())
+}
+
+pub(crate) fn actor() -> ActorId {
+    rand::random()
+}
+
+pub(crate) fn secret() -> [u8; 16] {
+    rand::random()
+}
+
+pub(crate) fn token() -> [u8; 32] {
+    rand::random()
+}

@@ -1,0 +1,194 @@
+//! Drives one end of a link: the engine's effects against the database and a stream.
+//!
+//! **Invariant:** saves are queued in the order in which batches came; nothing waits here with a lock held.
+
+use std::time::Duration;
+
+use engine::{Effect, Event, Frame, Link, LinkState, Me, ProtocolError};
+use model::VIEW_VERSION;
+use store::{LinkRow, LinkStanding};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::convert::{from_wire, to_wire};
+use crate::wire::sync as wire;
+use crate::{Node, NodeError, draw};
+
+/// How often an end says where its feeds stand when nothing else is said.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// An end that has said nothing for this long is gone: three heartbeats.
+const SILENCE: Duration = Duration::from_secs(50);
+
+/// How a link ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// The stream broke or fell silent.
+    Broken(String),
+    /// One end refused to go on.
+    Refused(String),
+    /// This end's database failed.
+    Failed(NodeError),
+}
+
+/// Where the link stands, for who waits for it.
+pub(crate) type StateWatch = watch::Sender<Option<LinkState>>;
+
+/// One link that is open.
+struct Driver<'a> {
+    node: &'a Node,
+    link: &'a LinkRow,
+    engine: Link,
+    outgoing: mpsc::Sender<wire::Frame>,
+    results: mpsc::UnboundedSender<Result<Event, NodeError>>,
+    state: &'a StateWatch,
+}
+
+/// Drives a link until it ends. `incoming` are the peer's frames, `outgoing` takes ours.
+pub(crate) async fn drive<S>(
+    node: &Node,
+    link: &LinkRow,
+    mut incoming: S,
+    outgoing: mpsc::Sender<wire::Frame>,
+    state: &StateWatch,
+    stop: CancellationToken,
+) -> Ended
+where
+    S: Stream<Item = Result<wire::Frame, tonic::Status>> + Unpin,
+{
+    let row = node.row();
+    let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION };
+    let (results, mut from_database) = mpsc::unbounded_channel();
+    let mut driver = Driver { node, link, engine: Link::new(me), outgoing, results, state };
+    let mut changes = node.changes();
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    heartbeat.tick().await;
+    if let Err(ended) = driver.open().await {
+        return ended;
+    }
+    loop {
+        let step = tokio::select! {
+            () = stop.cancelled() => return Ended::Stopped,
+            frame = tokio::time::timeout(SILENCE, incoming.next()) => match frame {
+                Err(_) => return Ended::Broken("the other end fell silent".to_owned()),
+                Ok(None) => return Ended::Broken("the other end closed the connection".to_owned()),
+                Ok(Some(Err(status))) => return status_ended(&status),
+                Ok(Some(Ok(frame))) => match from_wire(frame) {
+                    Ok(Some(frame)) => driver.feed(Event::Received(frame)).await,
+                    Ok(None) => Ok(()),
+                    Err(error) => return Ended::Refused(error.to_string()),
+                },
+            },
+            Some(result) = from_database.recv() => match result {
+                Ok(event) => driver.feed(event).await,
+                Err(error) => Err(Ended::Failed(error)),
+            },
+            Ok(()) = changes.changed() => driver.moved().await,
+            _ = heartbeat.tick() => driver.feed(Event::Heartbeat).await,
+        };
+        if let Err(ended) = step {
+            return ended;
+        }
+    }
+}
+
+/// Whether a status is a refusal or a broken line.
+pub(crate) fn status_ended(status: &tonic::Status) -> Ended {
+    let refusals = [tonic::Code::Unauthenticated, tonic::Code::PermissionDenied, tonic::Code::FailedPrecondition];
+    if refusals.contains(&status.code()) {
+        Ended::Refused(status.message().to_owned())
+    } else {
+        Ended::Broken(format!("the connection broke off ({})", status.code()))
+    }
+}
+
+impl Driver<'_> {
+    async fn open(&mut self) -> Result<(), Ended> {
+        let (node, link) = (self.node.clone(), self.link.id);
+        let scopes = blocking(move || node.read(|read| read.local_scopes(link))).await.map_err(Ended::Failed)?;
+        self.feed(Event::Opened(scopes)).await
+    }
+
+    /// Something in the database moved: the engine hears of each scope as it stands now.
+    async fn moved(&mut self) -> Result<(), Ended> {
+        let (node, link) = (self.node.clone(), self.link.id);
+        let scopes = blocking(move || node.read(|read| read.local_scopes(link))).await.map_err(Ended::Failed)?;
+        for scope in scopes {
+            self.feed(Event::Moved(scope)).await?;
+        }
+        Ok(())
+    }
+
+    async fn feed(&mut self, event: Event) -> Result<(), Ended> {
+        for effect in self.engine.handle(event) {
+            self.run(effect).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, effect: Effect) -> Result<(), Ended> {
+        match effect {
+            Effect::Send(frame) => self.send(&frame).await?,
+            Effect::CheckCursor(scope, cursor) => {
+                let node = self.node.clone();
+                self.later(move || {
+                    let verdict = node.read(|read| read.check_cursor(scope, cursor))?;
+                    Ok(Event::CursorChecked(scope, verdict))
+                });
+            }
+            Effect::Read { scope, after, bytes } => {
+                let (node, link) = (self.node.clone(), self.link.id);
+                self.later(move || Ok(Event::Page(node.read(|read| read.feed_page(link, scope, after, bytes))?)));
+            }
+            Effect::Save(batch, cursor) => {
+                let (link, at) = (self.link.clone(), draw::now());
+                let saved = self.node.write_later(move |tx| tx.log(&link, &batch, cursor, at));
+                let results = self.results.clone();
+                tokio::spawn(async move {
+                    let event = match saved.await {
+                        Ok(saved) => saved.map(Event::Saved).map_err(NodeError::Store),
+                        Err(_) => Err(NodeError::ShuttingDown),
+                    };
+                    let _ = results.send(event);
+                });
+            }
+            Effect::Acknowledged(scope, seq, refused) => {
+                let (link, at) = (self.link.clone(), draw::now());
+                drop(self.node.write_later(move |tx| tx.acknowledged(&link, scope, seq, &refused, at)));
+            }
+            Effect::State(state) => {
+                self.state.send_replace(Some(state));
+            }
+            Effect::Close(error) => {
+                let said = if let ProtocolError::Bye(reason) = &error { Some(reason.clone()) } else { None };
+                return Err(Ended::Refused(said.unwrap_or_else(|| error.to_string())));
+            }
+        }
+        Ok(())
+    }
+
+    fn later(&self, work: impl FnOnce() -> Result<Event, NodeError> + Send + 'static) {
+        let results = self.results.clone();
+        tokio::task::spawn_blocking(move || drop(results.send(work())));
+    }
+
+    async fn send(&self, frame: &Frame) -> Result<(), Ended> {
+        let gone = |_| Ended::Broken("the connection broke off".to_owned());
+        self.outgoing.send(to_wire(frame)).await.map_err(gone)
+    }
+}
+
+/// Notes in the database where a link stands.
+pub(crate) fn note_standing(node: &Node, link: &LinkRow, standing: LinkStanding, detail: &str) {
+    let (id, detail) = (link.id, detail.to_owned());
+    drop(node.write_later(move |tx| tx.set_standing(id, standing, &detail)));
+}
+
+/// Runs blocking work from async code.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NodeError> + Send + 'static,
+) -> Result<T, NodeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
+}

@@ -1,0 +1,136 @@
+//! Joining a network, from the chapter's side.
+//!
+//! **Invariant:** safe to repeat: what this node drew for joining stands on disk before anything is dialled, so that a
+//! lost answer costs nothing.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use model::{NodeId, ScopeId, Slug};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use store::{Direction, NewChapter, NewLink, ScopeRole};
+
+use crate::dial;
+use crate::invite::Invite;
+use crate::network::chapter_row;
+use crate::wire::enrolment as wire;
+use crate::{Node, NodeError, Priority, draw};
+
+/// What this node drew for joining, until it has joined.
+const JOINING_FILE: &str = "joining.json";
+
+/// What a chapter is asked to accept.
+#[derive(Clone, Debug)]
+pub struct JoinOffer {
+    /// The network's name.
+    pub network: String,
+    /// The chapter's name.
+    pub chapter: String,
+    /// Its short name.
+    pub slug: String,
+    /// What the network sees and what never leaves.
+    pub statement: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Joining {
+    node: String,
+    token: String,
+}
+
+/// Asks the hub what an invitation is for. Consumes nothing.
+///
+/// # Errors
+/// When the hub can't be reached or does not know the invitation.
+pub async fn look(invite: &Invite) -> Result<JoinOffer, NodeError> {
+    let mut client = dial::enrolment(&invite.address).await?;
+    let reply = client.look(wire::LookRequest { secret: invite.secret.to_vec() }).await;
+    let reply = reply.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    Ok(JoinOffer { network: reply.network, chapter: reply.chapter, slug: reply.slug, statement: reply.statement })
+}
+
+/// Joins: enrols this node at the hub and makes its database.
+///
+/// # Errors
+/// When the hub can't be reached or refuses, or the directory holds a node already.
+pub async fn join(directory: &Path, invite: &Invite, name: Option<&str>) -> Result<Node, NodeError> {
+    let (node_id, token) = joining(directory)?;
+    let mut client = dial::enrolment(&invite.address).await?;
+    let request = wire::EnrolRequest {
+        secret: invite.secret.to_vec(),
+        node: node_id.0.to_vec(),
+        token_hash: Sha256::digest(token).to_vec(),
+    };
+    let reply = client.enrol(request).await.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    let unreadable =
+        || NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned());
+    let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
+    let hub = NodeId::from_slice(&reply.hub).ok_or_else(unreadable)?;
+    let slug: Slug = reply.slug.parse().map_err(|_| unreadable())?;
+    let row = chapter_row(name.unwrap_or(&reply.chapter), &reply.country, node_id);
+    let node = Node::create(directory, &row)?;
+    let address = invite.address.clone();
+    let at = draw::now();
+    let scope = ScopeId::from_bytes(scope);
+    node.write(Priority::Interactive, move |tx| {
+        tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
+        let role = ScopeRole::Own;
+        tx.add_chapter(&NewChapter { scope, slug: &slug, name: &reply.chapter, card: None, intake: None, role, at })?;
+        let (direction, name) = (Direction::Up, reply.network.as_str());
+        tx.put_link(&NewLink { peer: hub, direction, name, scope, address: Some(&address), token: &token }).map(drop)
+    })?;
+    let done = joining_path(directory);
+    fs::remove_file(&done).map_err(|error| NodeError::File("remove", done.display().to_string(), error))?;
+    Ok(node)
+}
+
+fn refused(address: &str, status: &tonic::Status) -> NodeError {
+    use tonic::Code::{Cancelled, DeadlineExceeded, Unavailable, Unknown};
+    if [Unavailable, Unknown, Cancelled, DeadlineExceeded].contains(&status.code()) {
+        return NodeError::Unreachable(address.to_owned(), format!("the call broke off ({})", status.code()));
+    }
+    NodeError::Refused(status.message().to_owned())
+}
+
+fn joining_path(directory: &Path) -> PathBuf {
+    directory.join(JOINING_FILE)
+}
+
+/// This node's id and token for joining: drawn once, kept until it has joined.
+fn joining(directory: &Path) -> Result<(NodeId, [u8; 32]), NodeError> {
+    let path = joining_path(directory);
+    let file = |step| move |error| NodeError::File(step, path.display().to_string(), error);
+    if directory.join(store::DATABASE_FILE).exists() {
+        return Err(store::StoreError::NodeThere(directory.to_owned()).into());
+    }
+    let path = joining_path(directory);
+    if path.exists() {
+        let text = fs::read_to_string(&path).map_err(file("read"))?;
+        let kept: Option<Joining> = serde_json::from_str(&text).ok();
+        let read = kept.and_then(|kept| Some((kept.node.parse().ok()?, kept.token.parse::<model::Digest>().ok()?.0)));
+        return read
+            .ok_or_else(|| NodeError::Refused(format!("{} can't be read: remove it and join again", path.display())));
+    }
+    let (node, token) = (draw::node_id(), draw::token());
+    let made = Joining { node: node.to_string(), token: model::Digest(token).to_string() };
+    let text = serde_json::to_string(&made).map_err(|error| NodeError::Refused(error.to_string()))?;
+    private_directory(directory)?;
+    let mut options = fs::OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written =
+        options.open(&path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(file("write"))?;
+    Ok((node, token))
+}
+
+fn private_directory(directory: &Path) -> Result<(), NodeError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory).map_err(|error| NodeError::File("make", directory.display().to_string(), error))
+}

@@ -1,0 +1,152 @@
+//! What can go wrong in a running node, and what kind of thing that is for a person or a script.
+
+use model::{FieldErrors, MoveRefused};
+use store::StoreError;
+
+/// What kind of failure: it decides exit codes and HTTP statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something failed that should not.
+    Failed,
+    /// The other end can't be reached.
+    Unreachable,
+    /// It is not allowed or not valid.
+    Refused,
+    /// There is no such thing.
+    NotFound,
+    /// What is stored is damaged.
+    Integrity,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Fields that can't be read.
+    #[error("{0}")]
+    Fields(#[from] FieldErrors),
+    /// A move that nothing carries.
+    #[error("{0}")]
+    Move(#[from] MoveRefused),
+    /// Not allowed or not valid, in a sentence.
+    #[error("{0}")]
+    Refused(String),
+    /// No such thing.
+    #[error("there is no {0} {1:?}")]
+    NotFound(&'static str, String),
+    /// The parent can't be reached.
+    #[error("{0} can't be reached: {1}")]
+    Unreachable(String, String),
+    /// An address that can't be listened on.
+    #[error("could not listen on {0}")]
+    Listen(String, #[source] std::io::Error),
+    /// A file.
+    #[error("could not {0} {1}")]
+    File(&'static str, String, #[source] std::io::Error),
+    /// Another process serves this directory.
+    #[error("another process serves this node already")]
+    AlreadyServed,
+    /// The writer thread is gone: the process is about to end.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+    /// An edit lost the race too often.
+    #[error("the record is being changed by somebody else: try again")]
+    Busy,
+}
+
+impl NodeError {
+    /// What kind of failure it is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Fields(_) | Self::Move(_) | Self::Refused(_) | Self::AlreadyServed | Self::Busy => Kind::Refused,
+            Self::NotFound(..) => Kind::NotFound,
+            Self::Unreachable(..) => Kind::Unreachable,
+            Self::Listen(..) | Self::File(..) | Self::ShuttingDown => Kind::Failed,
+            Self::Store(error) => match error {
+                StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => Kind::NotFound,
+                StoreError::Ambiguous(_)
+                | StoreError::NoNode(_)
+                | StoreError::NodeThere(_)
+                | StoreError::OtherKind { .. }
+                | StoreError::NewerSchema { .. }
+                | StoreError::OldSqlite(_)
+                | StoreError::NotWritable(..)
+                | StoreError::Taken(..)
+                | StoreError::Refused(_) => Kind::Refused,
+                StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => Kind::Integrity,
+                StoreError::Sql(..) | StoreError::File { .. } | StoreError::Stale(_) => Kind::Failed,
+            },
+        }
+    }
+
+    /// A stable word for scripts.
+    pub const fn code(&self) -> &'static str {
+        if let Self::Store(error) = self {
+            return store_code(error);
+        }
+        if matches!(self, Self::AlreadyServed) {
+            return "already_served";
+        }
+        if matches!(self, Self::Move(_)) {
+            return "move_refused";
+        }
+        if matches!(self, Self::Fields(_)) { "invalid" } else { kind_code(self.kind()) }
+    }
+
+    /// What to do, for the person who met it.
+    pub const fn hint(&self) -> Option<&'static str> {
+        if let Self::Store(error) = self {
+            return store_hint(error);
+        }
+        if matches!(self, Self::Unreachable(..)) {
+            return Some("nothing is lost: it is sent when the network is back");
+        }
+        if matches!(self, Self::AlreadyServed) {
+            return Some("stop the other process, or use commands beside it");
+        }
+        None
+    }
+}
+
+const fn kind_code(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Failed => "failed",
+        Kind::Unreachable => "unreachable",
+        Kind::Refused => "refused",
+        Kind::NotFound => "not_found",
+        Kind::Integrity => "integrity",
+    }
+}
+
+const fn store_code(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::NoNode(_) => "no_node",
+        StoreError::NodeThere(_) => "node_there",
+        StoreError::OtherKind { .. } => "other_kind",
+        StoreError::NewerSchema { .. } => "newer_schema",
+        StoreError::Ambiguous(_) => "ambiguous",
+        StoreError::Taken(..) => "taken",
+        StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => "not_found",
+        StoreError::OldSqlite(_) | StoreError::NotWritable(..) | StoreError::Refused(_) => "refused",
+        StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => "integrity",
+        StoreError::Sql(..) | StoreError::File { .. } | StoreError::Stale(_) => "failed",
+    }
+}
+
+const fn store_hint(error: &StoreError) -> Option<&'static str> {
+    if matches!(error, StoreError::NoNode(_)) {
+        return Some("name the node's directory with --data; `hub-node init` or `chapter-node join` makes a new one");
+    }
+    if matches!(error, StoreError::NodeThere(_)) {
+        return Some("use another directory with --data");
+    }
+    if matches!(error, StoreError::OtherKind { .. }) {
+        return Some("use the other program, or another directory with --data");
+    }
+    if matches!(error, StoreError::NotFound(_) | StoreError::Ambiguous(_)) {
+        return Some("`people list` shows ids; the last 8 digits are enough");
+    }
+    None
+}

@@ -1,0 +1,39 @@
+//! The lock of a directory: at most one process serves or dials from it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+
+use crate::NodeError;
+
+/// The lock's file. It holds nothing; the lock is the system's, and goes with the process.
+const LOCK_FILE: &str = "serving.lock";
+
+/// Held while this process serves the directory.
+#[derive(Debug)]
+pub(crate) struct ServeLock(#[expect(dead_code, reason = "the lock lives as long as its file is open")] File);
+
+fn open(directory: &Path) -> Result<File, NodeError> {
+    let path = directory.join(LOCK_FILE);
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path).map_err(|error| NodeError::File("open", path.display().to_string(), error))
+}
+
+impl ServeLock {
+    /// Takes the lock.
+    pub(crate) fn take(directory: &Path) -> Result<Self, NodeError> {
+        let file = open(directory)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(NodeError::AlreadyServed),
+            Err(TryLockError::Error(error)) => Err(NodeError::File("lock", directory.display().to_string(), error)),
+        }
+    }
+
+    /// Whether another process holds it.
+    pub(crate) fn is_held(directory: &Path) -> bool {
+        open(directory).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+}

@@ -1,0 +1,216 @@
+//! A node that is open: its database behind a writer thread and a pool of readers.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
+
+use model::{ActorId, EventId, NodeId, Timestamp};
+use record::Stamp;
+use store::{Difference, NodeKind, NodeRow, Read, Reader, Store, StoreError, Tally, Tx};
+use tokio::sync::{oneshot, watch};
+
+use crate::lock::ServeLock;
+pub use crate::queue::Priority;
+use crate::queue::WriteQueue;
+use crate::{NodeError, draw};
+
+/// The most readers kept open: two for each core of a small machine, and one for the watcher.
+const READERS_KEPT: usize = 5;
+/// How long a read waits for the fold to reach the log as it was when it started.
+const FOLD_WAIT: Duration = Duration::from_secs(2);
+/// How often a command beside a server looks whether it has folded.
+const FOLD_POLL: Duration = Duration::from_millis(10);
+
+/// A node that is open. Clones share it.
+#[derive(Clone)]
+pub struct Node(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    store: Store,
+    directory: PathBuf,
+    pub(crate) row: NodeRow,
+    queue: WriteQueue,
+    readers: Mutex<Vec<Reader>>,
+    actor: ActorId,
+    changed: watch::Sender<u64>,
+    serves: AtomicBool,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({})", self.0.row.node_id.short())
+    }
+}
+
+impl Node {
+    /// Opens the node in a directory.
+    ///
+    /// # Errors
+    /// When there is none, it is of the other program, or its database can't be opened.
+    pub fn open(directory: &Path, kind: NodeKind) -> Result<Self, NodeError> {
+        let store = Store::open(directory, kind)?;
+        Self::with(store, directory)
+    }
+
+    pub(crate) fn create(directory: &Path, row: &NodeRow) -> Result<Self, NodeError> {
+        let store = Store::create(directory, row, draw::now())?;
+        Self::with(store, directory)
+    }
+
+    fn with(store: Store, directory: &Path) -> Result<Self, NodeError> {
+        let mut reader = store.reader()?;
+        let row = reader.at_once(|read| read.node())?;
+        let (changed, _) = watch::channel(0);
+        let queue = WriteQueue::start(store.writer()?, changed.clone());
+        Ok(Self(Arc::new(Inner {
+            store,
+            directory: directory.to_owned(),
+            row,
+            queue,
+            readers: Mutex::new(vec![reader]),
+            actor: draw::actor(),
+            changed,
+            serves: AtomicBool::new(false),
+        })))
+    }
+
+    /// What this node is.
+    pub fn row(&self) -> &NodeRow {
+        &self.0.row
+    }
+
+    /// Its id.
+    pub fn id(&self) -> NodeId {
+        self.0.row.node_id
+    }
+
+    /// Its directory.
+    pub fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
+    /// The database's file.
+    pub fn database(&self) -> &Path {
+        self.0.store.path()
+    }
+
+    /// The time by this machine's clock.
+    pub fn now(&self) -> Timestamp {
+        draw::now()
+    }
+
+    /// A new event id.
+    pub fn draw_event_id(&self) -> EventId {
+        draw::event_id()
+    }
+
+    pub(crate) fn stamp(&self, by: &str) -> Stamp {
+        Stamp { actor: self.0.actor, author: format!("{}/{by}", self.id().short()), at: draw::now() }
+    }
+
+    /// Reads at one moment. Blocks: from async code, inside `spawn_blocking`.
+    ///
+    /// # Errors
+    /// The job's.
+    pub fn read<T>(&self, job: impl FnOnce(&Read<'_>) -> Result<T, StoreError>) -> Result<T, NodeError> {
+        let kept = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut reader = match kept {
+            Some(reader) => reader,
+            None => self.0.store.reader()?,
+        };
+        let made = reader.at_once(job);
+        let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_KEPT {
+            readers.push(reader);
+        }
+        Ok(made?)
+    }
+
+    /// Writes in the next transaction and waits for its commit. Blocks.
+    ///
+    /// # Errors
+    /// The job's, or the commit's.
+    pub fn write<T: Send + 'static>(
+        &self,
+        priority: Priority,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.0.queue.submit(priority, job, move |made| drop(answer.send(made)));
+        Ok(answered.recv().map_err(|_| NodeError::ShuttingDown)??)
+    }
+
+    /// Writes in the next transaction; the receiver is answered after its commit. Jobs keep their order.
+    pub(crate) fn write_later<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T, StoreError>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.queue.submit(Priority::Interactive, job, move |made| drop(answer.send(made)));
+        answered
+    }
+
+    /// Counts up whenever the database changes, also by another process while this one serves.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changed.subscribe()
+    }
+
+    pub(crate) fn notice(&self) {
+        self.0.changed.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn reader(&self) -> Result<Reader, NodeError> {
+        Ok(self.0.store.reader()?)
+    }
+
+    pub(crate) fn take_lock(&self) -> Result<ServeLock, NodeError> {
+        let lock = ServeLock::take(&self.0.directory)?;
+        self.0.serves.store(true, Ordering::Relaxed);
+        Ok(lock)
+    }
+
+    /// Whether any process serves this directory, this one included.
+    pub fn is_served(&self) -> bool {
+        self.0.serves.load(Ordering::Relaxed) || ServeLock::is_held(&self.0.directory)
+    }
+
+    /// Waits until what is logged is folded, at most 2 s; without a server, folds it here.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn settle(&self) -> Result<(), NodeError> {
+        let began = Instant::now();
+        while self.read(|read| read.unfolded())? > 0 && began.elapsed() < FOLD_WAIT {
+            if self.is_served() {
+                std::thread::sleep(FOLD_POLL);
+            } else if crate::folding::fold_all(self)? == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The figures of this node, after what is logged was folded.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn tally(&self) -> Result<Tally, NodeError> {
+        self.settle()?;
+        self.read(|read| read.tally())
+    }
+
+    /// Counts everything again.
+    ///
+    /// # Errors
+    /// When the database can't be read at all.
+    pub fn verify(&self) -> Result<Vec<Difference>, NodeError> {
+        self.settle()?;
+        self.read(|read| read.verify())
+    }
+
+    /// Whether this is a hub or a chapter.
+    pub fn kind(&self) -> NodeKind {
+        self.0.row.kind
+    }
+}

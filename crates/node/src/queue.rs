@@ -1,0 +1,162 @@
+//! The writer thread and the queue before it.
+//!
+//! **Invariant:** a job is answered after the commit that holds it; interactive jobs go before bulk ones; jobs of one
+//! priority keep their order. What gathered while the last commit ran is committed together.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use store::{StoreError, Tx, Writer};
+use tokio::sync::watch;
+
+/// The most jobs in one commit: bounds what a failed commit takes with it.
+const GROUP_JOBS_MAX: usize = 1_000;
+/// The longest a group gathers before its commit.
+const GROUP_TIME_MAX: Duration = Duration::from_millis(50);
+/// How long bulk jobs go on in a group once an interactive one waits.
+const BULK_YIELDS_AFTER: Duration = Duration::from_millis(5);
+
+/// Which jobs go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// A person or a peer waits for it.
+    Interactive,
+    /// It is part of long work.
+    Bulk,
+}
+
+/// Runs in the transaction; gives what answers the caller once the commit is known.
+type Job = Box<dyn FnOnce(&mut store::Group<'_>) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+#[derive(Default)]
+struct Waiting {
+    interactive: VecDeque<Job>,
+    bulk: VecDeque<Job>,
+    closed: bool,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    come: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The writer thread's front: dropped, the thread commits what waits and ends.
+pub(crate) struct WriteQueue {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl WriteQueue {
+    /// Starts the thread. `changed` counts commits.
+    pub(crate) fn start(writer: Writer, changed: watch::Sender<u64>) -> Self {
+        let shared = Arc::new(Shared { waiting: Mutex::default(), come: Condvar::new() });
+        let for_thread = Arc::clone(&shared);
+        let run = move || write_loop(writer, &for_thread, &changed);
+        let thread = thread::Builder::new().name("writer".to_owned()).spawn(run).ok();
+        Self { shared, thread }
+    }
+
+    /// Queues a job; `answer` is called from the writer thread after the commit, or with the error.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        priority: Priority,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        answer: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |group| {
+            let made = group.run(job);
+            Box::new(move |committed| answer(committed.and(made)))
+        });
+        let mut waiting = self.shared.lock();
+        match priority {
+            Priority::Interactive => waiting.interactive.push_back(job),
+            Priority::Bulk => waiting.bulk.push_back(job),
+        }
+        drop(waiting);
+        self.shared.come.notify_one();
+    }
+}
+
+impl Drop for WriteQueue {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.come.notify_one();
+        // The last handle can be dropped by the thread itself, inside an answer: it does not wait for itself.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write_loop(mut writer: Writer, shared: &Shared, changed: &watch::Sender<u64>) {
+    while let Some(first) = next_job(shared) {
+        let answers = run_group(&mut writer, first, shared);
+        changed.send_modify(|count| *count += 1);
+        for answer in answers {
+            answer();
+        }
+    }
+}
+
+/// Waits for a job; `None` when the queue is closed and empty.
+fn next_job(shared: &Shared) -> Option<Job> {
+    let mut waiting = shared.lock();
+    loop {
+        if let Some(job) = pop(&mut waiting) {
+            return Some(job);
+        }
+        if waiting.closed {
+            return None;
+        }
+        waiting = shared.come.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn pop(waiting: &mut Waiting) -> Option<Job> {
+    waiting.interactive.pop_front().or_else(|| waiting.bulk.pop_front())
+}
+
+/// Runs one group; gives the answers to be said.
+fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> Vec<Box<dyn FnOnce()>> {
+    let mut group = match writer.begin() {
+        Ok(group) => group,
+        Err(error) => {
+            tracing::error!(%error, "a write could not begin");
+            // The caller's channel closes unanswered: it says that the node is not there.
+            drop(first);
+            return Vec::new();
+        }
+    };
+    let began = Instant::now();
+    let mut answers: Vec<Answer> = vec![first(&mut group)];
+    while answers.len() < GROUP_JOBS_MAX && began.elapsed() < GROUP_TIME_MAX {
+        let mut waiting = shared.lock();
+        let bulk_may_run = waiting.interactive.is_empty() && began.elapsed() < BULK_YIELDS_AFTER;
+        let next =
+            waiting.interactive.pop_front().or_else(|| if bulk_may_run { waiting.bulk.pop_front() } else { None });
+        drop(waiting);
+        let Some(job) = next else { break };
+        answers.push(job(&mut group));
+    }
+    match group.commit() {
+        Ok(()) => answers.into_iter().map(|answer| Box::new(move || answer(Ok(()))) as Box<dyn FnOnce()>).collect(),
+        Err(error) => {
+            tracing::error!(%error, "a commit failed");
+            let words = error.to_string();
+            let failed = move |answer: Answer| {
+                let words = format!("the commit failed: {words}");
+                Box::new(move || answer(Err(StoreError::Refused(words)))) as Box<dyn FnOnce()>
+            };
+            answers.into_iter().map(failed).collect()
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A node that serves: watcher, fold workers, link up, links down; and one exchange without serving.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use engine::LinkState;
+use sha2::{Digest as _, Sha256};
+use store::{InviteOutcome, LinkStanding, NodeKind};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::driver::{Ended, blocking, drive, note_standing};
+use crate::invite::Invite;
+use crate::lock::ServeLock;
+use crate::wire::enrolment::enrolment_server::{Enrolment, EnrolmentServer};
+use crate::wire::enrolment::{EnrolReply, EnrolRequest, LookReply, LookRequest};
+use crate::wire::sync as wire;
+use crate::wire::sync::sync_server::{Sync, SyncServer};
+use crate::{Node, NodeError, Priority, dial, draw, folding};
+
+/// How often a serving node looks whether another process has written: well within the 300 ms that are promised.
+const WATCH: Duration = Duration::from_millis(50);
+/// How long one exchange may take before it is given up, when nothing moves.
+const SYNC_PATIENCE: Duration = Duration::from_secs(60);
+/// How long `sync` beside a server waits for that server's link.
+const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A node that serves. Dropped, its threads and streams end.
+#[derive(Debug)]
+pub struct Serving {
+    /// Where children dial, at a hub.
+    pub grpc: Option<SocketAddr>,
+    stop: CancellationToken,
+    ended: Arc<AtomicBool>,
+    tasks: TaskTracker,
+    node: Node,
+    _lock: ServeLock,
+}
+
+/// What one exchange came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SyncOutcome {
+    /// Both ends have what the other had to say.
+    InStep,
+    /// The parent could not be reached; nothing is lost.
+    Unreachable(String),
+    /// The parent refused.
+    Refused(String),
+}
+
+impl Serving {
+    /// Begins to serve. A hub listens for children on `grpc`; a node with a parent dials it.
+    ///
+    /// # Errors
+    /// When another process serves the directory, or the address can't be listened on.
+    pub async fn start(node: &Node, grpc: Option<SocketAddr>) -> Result<Self, NodeError> {
+        let lock = node.take_lock()?;
+        let preparing = node.clone();
+        blocking(move || preparing.write(Priority::Interactive, |tx| tx.all_offline())).await?;
+        let (stop, ended, tasks) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        start_watcher(node, &ended)?;
+        start_folding(node, &ended);
+        let mut listening = None;
+        if let Some(address) = grpc {
+            let listener = TcpListener::bind(address).await.map_err(|e| NodeError::Listen(address.to_string(), e))?;
+            let bound = listener.local_addr().map_err(|e| NodeError::Listen(address.to_string(), e))?;
+            let noting = node.clone();
+            blocking(move || noting.write(Priority::Interactive, move |tx| tx.set_address(&bound.to_string()))).await?;
+            tasks.spawn(accept(node.clone(), listener, stop.clone()));
+            listening = Some(bound);
+        }
+        tasks.spawn(dial::keep(node.clone(), stop.clone()));
+        Ok(Self { grpc: listening, stop, ended, tasks, node: node.clone(), _lock: lock })
+    }
+
+    /// Ends links and threads; everything that was acknowledged is on disk already.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.ended.store(true, Ordering::Relaxed);
+        self.node.notice();
+    }
+}
+
+/// Notices what other processes write, within [`WATCH`].
+fn start_watcher(node: &Node, ended: &Arc<AtomicBool>) -> Result<(), NodeError> {
+    let (node, ended, reader) = (node.clone(), Arc::clone(ended), node.reader()?);
+    let watch = move || {
+        let mut last = reader.version().unwrap_or(0);
+        while !ended.load(Ordering::Relaxed) {
+            std::thread::sleep(WATCH);
+            match reader.version() {
+                Ok(now) if now != last => {
+                    last = now;
+                    node.notice();
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "the database can't be watched"),
+            }
+        }
+    };
+    let spawned = std::thread::Builder::new().name("watcher".to_owned()).spawn(watch);
+    spawned.map(drop).map_err(|error| NodeError::File("start", "the watcher".to_owned(), error))
+}
+
+fn start_folding(node: &Node, ended: &Arc<AtomicBool>) {
+    let (wake, woken) = std::sync::mpsc::channel();
+    let (folding_node, folding_ended) = (node.clone(), Arc::clone(ended));
+    std::thread::spawn(move || folding::fold_loop(&folding_node, &folding_ended, &woken));
+    let mut changes = node.changes();
+    tokio::spawn(async move { while changes.changed().await.is_ok() && wake.send(()).is_ok() {} });
+}
+
+async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {
+    let incoming = TcpListenerStream::new(listener).map(|stream| {
+        stream.inspect(|stream| {
+            // An answer of a few bytes must not wait for more.
+            let _ = stream.set_nodelay(true);
+        })
+    });
+    let service = Children { node, stop: stop.clone() };
+    let sync = SyncServer::new(service.clone()).max_decoding_message_size(dial::MESSAGE_BYTES_MAX);
+    let router = tonic::transport::Server::builder().add_service(sync).add_service(EnrolmentServer::new(service));
+    if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await {
+        tracing::error!(%error, "the port for children failed");
+    }
+}
+
+/// What children call.
+#[derive(Clone)]
+struct Children {
+    node: Node,
+    stop: CancellationToken,
+}
+
+fn internal(error: &NodeError) -> Status {
+    tracing::error!(%error, "a call of a child failed");
+    Status::internal("the hub failed to answer: try again")
+}
+
+impl Children {
+    /// The child whose token the call shows: authority is the row.
+    async fn who(&self, request: &tonic::metadata::MetadataMap) -> Result<store::LinkRow, Status> {
+        let refused = || Status::unauthenticated("this node is not enrolled here (any more): it needs an invitation");
+        let shown = request.get("authorization").and_then(|value| value.to_str().ok());
+        let token =
+            shown.and_then(|shown| shown.strip_prefix("Bearer ")).and_then(|hex| hex.parse::<model::Digest>().ok());
+        let hash: [u8; 32] = Sha256::digest(token.ok_or_else(refused)?.0).into();
+        let node = self.node.clone();
+        let found = blocking(move || node.read(|read| read.child_by_token(&hash))).await;
+        found.map_err(|error| internal(&error))?.ok_or_else(refused)
+    }
+}
+
+#[tonic::async_trait]
+impl Sync for Children {
+    type ExchangeStream = ReceiverStreamOk;
+
+    async fn exchange(
+        &self,
+        request: Request<Streaming<wire::Frame>>,
+    ) -> Result<Response<Self::ExchangeStream>, Status> {
+        let link = self.who(request.metadata()).await?;
+        let (outgoing, frames) = mpsc::channel(dial::FRAMES_WAITING);
+        let (node, stop, incoming) = (self.node.clone(), self.stop.clone(), request.into_inner());
+        tokio::spawn(async move {
+            let (state, _) = watch::channel(None);
+            note_standing(&node, &link, LinkStanding::Connected, "");
+            let ended = drive(&node, &link, incoming, outgoing, &state, stop).await;
+            let words = match ended {
+                Ended::Stopped => String::new(),
+                Ended::Broken(words) | Ended::Refused(words) => words,
+                Ended::Failed(error) => error.to_string(),
+            };
+            tracing::info!(child = link.peer.short(), reason = words, "a child's link ended");
+            note_standing(&node, &link, LinkStanding::Offline, &words);
+        });
+        let ok: fn(wire::Frame) -> Result<wire::Frame, Status> = Ok;
+        Ok(Response::new(ReceiverStream::new(frames).map(ok)))
+    }
+}
+
+/// The frames that go to a child.
+type ReceiverStreamOk =
+    tokio_stream::adapters::Map<ReceiverStream<wire::Frame>, fn(wire::Frame) -> Result<wire::Frame, Status>>;
+
+#[tonic::async_trait]
+impl Enrolment for Children {
+    async fn look(&self, request: Request<LookRequest>) -> Result<Response<LookReply>, Status> {
+        let hash = Invite::secret_hash(&request.into_inner().secret);
+        let node = self.node.clone();
+        let found =
+            blocking(move || node.read(|read| Ok((read.invited(&hash)?, read.settings()?.statement().to_owned()))));
+        let (invited, statement) = found.await.map_err(|error| internal(&error))?;
+        let Some(chapter) = invited else { return Err(Status::permission_denied(UNKNOWN_INVITE)) };
+        let network = self.node.row().name.clone();
+        Ok(Response::new(LookReply { network, chapter: chapter.name, slug: chapter.slug.to_string(), statement }))
+    }
+
+    async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolReply>, Status> {
+        let EnrolRequest { secret, node: peer, token_hash } = request.into_inner();
+        let peer =
+            model::NodeId::from_slice(&peer).ok_or_else(|| Status::invalid_argument("a node id has 32 bytes"))?;
+        let token: [u8; 32] =
+            token_hash.as_slice().try_into().map_err(|_| Status::invalid_argument("a token's hash has 32 bytes"))?;
+        let (hash, at, node) = (Invite::secret_hash(&secret), draw::now(), self.node.clone());
+        let enrolled = blocking(move || {
+            node.write(Priority::Interactive, move |tx| {
+                let outcome = tx.enrol(&hash, peer, &token, at)?;
+                let chapter = match outcome {
+                    InviteOutcome::Enrolled(scope) => tx.chapters()?.into_iter().find(|chapter| chapter.scope == scope),
+                    InviteOutcome::Unknown | InviteOutcome::Expired | InviteOutcome::Used => None,
+                };
+                Ok((outcome, chapter))
+            })
+        });
+        let (outcome, chapter) = enrolled.await.map_err(|error| internal(&error))?;
+        let refuse = |words: &str| Err(Status::permission_denied(words));
+        let chapter = match (outcome, chapter) {
+            (InviteOutcome::Enrolled(_), Some(chapter)) => chapter,
+            (InviteOutcome::Used, _) => return refuse("this invitation was used by another node: ask for a new one"),
+            (InviteOutcome::Expired, _) => return refuse("this invitation has expired: ask for a new one"),
+            (InviteOutcome::Unknown | InviteOutcome::Enrolled(_), _) => return refuse(UNKNOWN_INVITE),
+        };
+        let row = self.node.row();
+        Ok(Response::new(EnrolReply {
+            network: row.name.clone(),
+            chapter: chapter.name,
+            slug: chapter.slug.to_string(),
+            scope: chapter.scope.as_bytes().to_vec(),
+            hub: row.node_id.0.to_vec(),
+            country: row.country.clone(),
+        }))
+    }
+}
+
+/// What an unknown invitation is answered.
+const UNKNOWN_INVITE: &str = "the network does not know this invitation: ask for a new one";
+
+impl Node {
+    /// One full exchange with the parent. Beside a server it waits for that server's link.
+    ///
+    /// # Errors
+    /// When this node has no parent, or its database fails.
+    pub async fn sync(&self) -> Result<SyncOutcome, NodeError> {
+        let reading = self.clone();
+        let link = blocking(move || reading.read(|read| read.parent())).await?;
+        let no_parent = || NodeError::Refused("this node has no parent to exchange with".to_owned());
+        let link = link.ok_or_else(no_parent)?;
+        if self.is_served() {
+            return self.sync_beside_server().await;
+        }
+        let _lock = self.take_lock()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        start_folding(self, &ended);
+        let (stop, (state, mut states)) = (CancellationToken::new(), watch::channel(None));
+        let in_step = async {
+            let reached = states.wait_for(|state| *state == Some(LinkState::InStep));
+            tokio::time::timeout(SYNC_PATIENCE, reached).await.is_ok_and(|reached| reached.is_ok())
+        };
+        let outcome = tokio::select! {
+            done = in_step => if done { SyncOutcome::InStep } else { SyncOutcome::Unreachable("it took too long".to_owned()) },
+            broken = dial::exchange(self, &link, &state, stop.clone()) => match broken {
+                Ended::Refused(words) => SyncOutcome::Refused(words),
+                Ended::Broken(words) => SyncOutcome::Unreachable(words),
+                Ended::Failed(error) => return Err(error),
+                Ended::Stopped => SyncOutcome::Unreachable("it was stopped".to_owned()),
+            },
+        };
+        stop.cancel();
+        ended.store(true, Ordering::Relaxed);
+        let settling = self.clone();
+        blocking(move || {
+            folding::fold_all(&settling)?;
+            settling.write(Priority::Interactive, |tx| tx.all_offline())
+        })
+        .await?;
+        self.notice();
+        Ok(outcome)
+    }
+
+    async fn sync_beside_server(&self) -> Result<SyncOutcome, NodeError> {
+        let began = tokio::time::Instant::now();
+        loop {
+            let reading = self.clone();
+            let link = blocking(move || reading.read(|read| read.parent())).await?;
+            match link {
+                Some(link) if link.standing == LinkStanding::Connected && link.pending == 0 => {
+                    return Ok(SyncOutcome::InStep);
+                }
+                Some(link) if link.standing == LinkStanding::Refused => return Ok(SyncOutcome::Refused(link.detail)),
+                Some(link) if began.elapsed() > BESIDE_PATIENCE => return Ok(SyncOutcome::Unreachable(link.detail)),
+                Some(_) => tokio::time::sleep(WATCH).await,
+                None => return Ok(SyncOutcome::Unreachable("there is no parent".to_owned())),
+            }
+        }
+    }
+
+    /// Whether this node has children.
+    pub fn is_hub(&self) -> bool {
+        self.kind() == NodeKind::Hub
+    }
+}

@@ -1,0 +1,178 @@
+//! Taking sign-ups at a hub: one by one from a form, or many from a file.
+//!
+//! **Invariant:** whether somebody is known is decided inside the writer's transaction. A form adds, it never rewrites:
+//! for someone who is known it adds a sign-up event, and every posted value waits as a proposal.
+
+use model::{
+    Body, ConsentState, DocId, Event, EventId, Kind, Ladder, PlacementFact, Sender, SignUp, SignUpOrigin, Supporter,
+};
+use record::{Record, from_sign_up, proposals_of};
+use store::{DocState, Match, NewDocument, NewProposal, StoreError, Tx};
+
+use crate::acts::Plan;
+use crate::{Node, NodeError, Priority, draw};
+
+/// Sign-ups prepared and committed together: large enough that a commit costs little, small enough to yield.
+const GROUP: usize = 250;
+/// Who writes what a form brings.
+const FORM: &str = "sign-up";
+
+/// A sign-up with where it belongs.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// Who signs up.
+    pub sign_up: SignUp,
+    /// By which way.
+    pub origin: SignUpOrigin,
+    /// Where what was posted belongs.
+    pub placement: PlacementFact,
+}
+
+/// What became of a sign-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedUp {
+    /// The person.
+    pub person: DocId,
+    /// The sign-up's own id, which commands accept for the person.
+    pub receipt: EventId,
+    /// Whether she was not known.
+    pub new: bool,
+}
+
+/// A new record that waits for its transaction.
+struct Prepared {
+    document: NewDocument,
+    emails: Vec<model::EmailAddress>,
+    chapter: Option<model::ScopeId>,
+    receipt: EventId,
+}
+
+impl Node {
+    /// Takes one sign-up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn sign_up(&self, posted: &Posted) -> Result<SignedUp, NodeError> {
+        let ladder = self.read(|read| read.settings())?.ladder;
+        let prepared = self.prepare(posted, &ladder);
+        let (person, receipt) = (prepared.document.id, prepared.receipt);
+        let known = self.write(Priority::Interactive, move |tx| insert_unless_known(tx, &prepared))?;
+        match known {
+            Match::New => Ok(SignedUp { person, receipt, new: true }),
+            Match::Known(known) => self.sign_up_again(known, posted),
+        }
+    }
+
+    /// Takes many sign-ups; gives what became of each, in order. `progress` is told how many are done.
+    ///
+    /// # Errors
+    /// When the database fails: groups that were committed stand, and taking the same file again changes nothing more
+    /// than a sign-up event each.
+    pub fn sign_up_many(&self, posted: &[Posted], progress: impl Fn(usize)) -> Result<Vec<SignedUp>, NodeError> {
+        let ladder = self.read(|read| read.settings())?.ladder;
+        let mut done = Vec::with_capacity(posted.len());
+        let prepare = |group: &[Posted]| self.prepare_group(group, &ladder);
+        let mut next = posted.chunks(GROUP).next().map(prepare);
+        for (nth, group) in posted.chunks(GROUP).enumerate() {
+            let Some(prepared) = next.take() else { break };
+            // The next group is prepared while this one is committed.
+            let (outcomes, following) = std::thread::scope(|scope| {
+                let committing = scope.spawn(|| self.insert_group(prepared));
+                let following = posted.chunks(GROUP).nth(nth + 1).map(prepare);
+                (committing.join(), following)
+            });
+            next = following;
+            let outcomes = outcomes.map_err(|_| NodeError::ShuttingDown)??;
+            for (signed_up, posted) in outcomes.into_iter().zip(group) {
+                done.push(if signed_up.new { signed_up } else { self.sign_up_again(signed_up.person, posted)? });
+            }
+            progress(done.len());
+        }
+        Ok(done)
+    }
+
+    fn prepare_group(&self, group: &[Posted], ladder: &Ladder) -> Vec<Prepared> {
+        group.iter().map(|posted| self.prepare(posted, ladder)).collect()
+    }
+
+    fn insert_group(&self, group: Vec<Prepared>) -> Result<Vec<SignedUp>, NodeError> {
+        self.write(Priority::Bulk, move |tx| {
+            let insert = |prepared: &Prepared| {
+                Ok(match insert_unless_known(tx, prepared)? {
+                    Match::New => SignedUp { person: prepared.document.id, receipt: prepared.receipt, new: true },
+                    Match::Known(person) => SignedUp { person, receipt: prepared.receipt, new: false },
+                })
+            };
+            group.iter().map(insert).collect::<Result<Vec<_>, StoreError>>()
+        })
+    }
+
+    /// Makes the record of somebody who is new, outside of any transaction.
+    fn prepare(&self, posted: &Posted, ladder: &Ladder) -> Prepared {
+        let stamp = self.stamp(FORM);
+        let event = |body| Event { id: draw::event_id(), at: stamp.at, by: None, body };
+        let signed_up = event(sign_up_body(posted));
+        let receipt = signed_up.id;
+        let mut events = vec![signed_up, event(Body::Placement(posted.placement.clone()))];
+        events.extend(posted.sign_up.consents.iter().map(|said| {
+            event(Body::Consent {
+                channel: said.channel.word().to_owned(),
+                sender: Sender::Network.to_string(),
+                state: said.state,
+                source: "sign-up form".into(),
+            })
+        }));
+        let id = draw::doc_id();
+        let entries = from_sign_up(&posted.sign_up, &events);
+        let (record, written) = Record::create(id, Kind::Supporter, entries, &stamp);
+        let document = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, ladder);
+        Prepared { document, emails: posted.sign_up.emails.clone(), chapter: posted.placement.chapter, receipt }
+    }
+
+    /// Somebody who is known: one more event and no other key; what was posted waits.
+    fn sign_up_again(&self, person: DocId, posted: &Posted) -> Result<SignedUp, NodeError> {
+        let signed_up = Event { id: draw::event_id(), at: draw::now(), by: None, body: sign_up_body(posted) };
+        let values = proposals_of(&posted.sign_up);
+        self.edit(person, FORM, |loaded, shown| {
+            let news = values.iter().filter(|(key, value)| !stands(loaded, shown, key, value));
+            let proposals = news.map(|(key, value)| NewProposal {
+                id: draw::proposal_id(),
+                key: key.clone(),
+                value: value.as_str().into(),
+            });
+            Ok(Plan::event(&signed_up).proposing(signed_up.id, proposals.collect()))
+        })?;
+        Ok(SignedUp { person, receipt: signed_up.id, new: false })
+    }
+}
+
+fn sign_up_body(posted: &Posted) -> Body {
+    let source = posted.sign_up.fields.get("source").map(|source| source.expose().to_owned());
+    Body::SignUp { origin: posted.origin, source }
+}
+
+fn insert_unless_known(tx: &Tx<'_>, prepared: &Prepared) -> Result<Match, StoreError> {
+    let known = tx.match_emails(&prepared.emails)?;
+    if known == Match::New {
+        let scopes: Vec<model::ScopeId> = prepared.chapter.into_iter().chain(tx.own_scope()?).collect();
+        tx.insert_document(&prepared.document, &scopes, DocState::Live)?;
+    }
+    Ok(known)
+}
+
+/// Whether a posted value stands already: then there is nothing to propose.
+fn stands(loaded: &store::Loaded, shown: &Supporter, key: &str, value: &str) -> bool {
+    if let Some((channel, sender)) = key.strip_prefix(model::CONSENT).and_then(|rest| rest.split_once('/')) {
+        let state = ConsentState::from_word(value);
+        return shown
+            .consents
+            .iter()
+            .any(|said| said.channel == channel && said.sender == sender && Some(said.state) == state);
+    }
+    let entry = [model::EMAIL, model::PHONE, model::TAG, model::ADDRESS].iter().any(|prefix| key.starts_with(prefix));
+    if entry {
+        loaded.record.keys().iter().any(|known| known == key)
+    } else {
+        loaded.record.text(key).as_deref() == Some(value)
+    }
+}

@@ -1,0 +1,258 @@
+//! Chapters, their invitations and territories, at their hub; and at a chapter, itself.
+
+use model::{ChapterCard, DocId, NodeId, ScopeId, Slug, Timestamp};
+use rusqlite::params;
+
+use crate::link::{LinkStanding, NewLink};
+use crate::{Direction, Read, ScopeRole, StoreError, Tx};
+
+/// A chapter.
+#[derive(Clone, Debug)]
+pub struct ChapterRow {
+    /// Its scope.
+    pub scope: ScopeId,
+    /// Its short name.
+    pub slug: Slug,
+    /// Its name.
+    pub name: String,
+    /// Its card's document.
+    pub card: Option<DocId>,
+    /// People waiting for a first conversation at most.
+    pub intake: Option<u64>,
+    /// `open`, `paused` or `closed`.
+    pub state: String,
+    /// How many supporters it has, by rung.
+    pub rungs: Vec<(String, u64)>,
+    /// Its nodes' links: standing and last exchange.
+    pub links: Vec<(LinkStanding, Option<Timestamp>)>,
+}
+
+impl ChapterRow {
+    /// How many supporters it has.
+    pub fn supporters(&self) -> u64 {
+        self.rungs.iter().map(|(_, count)| count).sum()
+    }
+
+    /// When any of its nodes last exchanged.
+    pub fn last_exchange(&self) -> Option<Timestamp> {
+        self.links.iter().filter_map(|(_, at)| *at).max()
+    }
+}
+
+/// A chapter to be made.
+#[derive(Clone, Debug)]
+pub struct NewChapter<'a> {
+    /// Its scope.
+    pub scope: ScopeId,
+    /// Its short name.
+    pub slug: &'a Slug,
+    /// Its name.
+    pub name: &'a str,
+    /// Its card's document.
+    pub card: Option<DocId>,
+    /// People waiting for a first conversation at most.
+    pub intake: Option<u64>,
+    /// Which role its scope has here.
+    pub role: ScopeRole,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What an invitation is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InviteOutcome {
+    /// The node is enrolled into this chapter.
+    Enrolled(ScopeId),
+    /// No such invitation.
+    Unknown,
+    /// It is too late.
+    Expired,
+    /// Another node has used it.
+    Used,
+}
+
+impl Read<'_> {
+    /// Every chapter, by slug.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn chapters(&self) -> Result<Vec<ChapterRow>, StoreError> {
+        let sql = "SELECT c.scope, s.scope, c.slug, c.name, c.card, c.intake, c.state FROM chapter c
+                   JOIN scope s ON s.id = c.scope ORDER BY c.slug";
+        let rows = self.all("read chapters", sql, [], |row| {
+            let slug: String = row.get(2)?;
+            Ok((
+                row.get::<_, i64>(0)?,
+                slug,
+                ScopeId::from_bytes(row.get(1)?),
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+            ))
+        })?;
+        let full = |(id, slug, scope, name, card, intake, state): (i64, String, _, _, Option<[u8; 16]>, _, _)| {
+            Ok(ChapterRow {
+                scope,
+                slug: slug.parse()?,
+                name,
+                card: card.map(DocId::from_bytes),
+                intake,
+                state,
+                rungs: self.rungs_of(id)?,
+                links: self.links_of(id)?,
+            })
+        };
+        rows.into_iter().map(full).collect()
+    }
+
+    /// The chapter with this slug.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn chapter(&self, slug: &str) -> Result<ChapterRow, StoreError> {
+        let found = self.chapters()?.into_iter().find(|chapter| chapter.slug.as_str() == slug);
+        found.ok_or_else(|| StoreError::Unknown("chapter", slug.to_owned()))
+    }
+
+    fn rungs_of(&self, scope: i64) -> Result<Vec<(String, u64)>, StoreError> {
+        let sql = "SELECT substr(name, 6), value FROM counter WHERE scope = ? AND name LIKE 'rung/%' AND value > 0";
+        self.all("read counters", sql, params![scope], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+
+    fn links_of(&self, scope: i64) -> Result<Vec<(LinkStanding, Option<Timestamp>)>, StoreError> {
+        let all = self.links()?;
+        let here = all.into_iter().filter(|link| link.scope_row == scope && link.direction == Direction::Down);
+        Ok(here.map(|link| (link.standing, link.last_exchange)).collect())
+    }
+
+    /// A chapter's card.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn card(&self, chapter: ScopeId) -> Result<Option<ChapterCard>, StoreError> {
+        let sql = "SELECT view FROM card WHERE chapter = ?";
+        let json = self.one("read a card", sql, params![chapter.as_bytes()], |row| row.get::<_, String>(0))?;
+        json.map(|json| serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("card"))).transpose()
+    }
+
+    /// The document of a chapter's card.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn card_document(&self, chapter: ScopeId) -> Result<Option<DocId>, StoreError> {
+        let sql = "SELECT d.doc_id FROM card c JOIN document d ON d.id = c.document WHERE c.chapter = ?";
+        let found = self.one("find a card", sql, params![chapter.as_bytes()], |row| row.get(0))?;
+        Ok(found.map(DocId::from_bytes))
+    }
+
+    /// The territories in force, with their version; version 0 and nothing before the first.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn territories(&self) -> Result<(u64, Option<String>), StoreError> {
+        let sql = "SELECT version, body FROM territory ORDER BY version DESC LIMIT 1";
+        let found = self.one("read the territories", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(found.map_or((0, None), |(version, body)| (version, Some(body))))
+    }
+}
+
+impl Tx<'_> {
+    /// Makes a chapter known, with its scope.
+    ///
+    /// # Errors
+    /// When its slug is taken.
+    pub fn add_chapter(&self, new: &NewChapter<'_>) -> Result<(), StoreError> {
+        let taken =
+            self.number("look for a slug", "SELECT count(*) FROM chapter WHERE slug = ?", params![new.slug.as_str()])?;
+        if taken > 0 {
+            return Err(StoreError::Taken("chapter", new.slug.to_string()));
+        }
+        self.add_scope(new.scope, new.role)?;
+        let scope = self.known_scope(new.scope)?.id;
+        let sql =
+            "INSERT INTO chapter (scope, slug, name, card, intake, state, created) VALUES (?, ?, ?, ?, ?, 'open', ?)";
+        let card = new.card.map(|id| *id.as_bytes());
+        let row = params![scope, new.slug.as_str(), new.name, card, new.intake, new.at.as_millis()];
+        self.run("add a chapter", sql, row).map(drop)
+    }
+
+    /// Publishes a set of territories as the version after the one that it was made on.
+    ///
+    /// # Errors
+    /// When another set was published meanwhile.
+    pub fn publish_territories(&self, version: u64, body: &str, at: Timestamp) -> Result<(), StoreError> {
+        let (now, _) = self.territories()?;
+        if version != now + 1 {
+            return Err(StoreError::Refused("the territories were changed meanwhile: try again".to_owned()));
+        }
+        let sql = "INSERT INTO territory (version, at, body) VALUES (?, ?, ?)";
+        self.run("publish territories", sql, params![version, at.as_millis(), body]).map(drop)
+    }
+
+    /// Notes an invitation by the hash of its secret.
+    ///
+    /// # Errors
+    /// When the chapter is not known.
+    pub fn add_invite(&self, secret_hash: &[u8; 32], chapter: ScopeId, expires: Timestamp) -> Result<(), StoreError> {
+        let scope = self.known_scope(chapter)?.id;
+        let sql = "INSERT INTO invite (secret, scope, expires) VALUES (?, ?, ?)";
+        self.run("note an invitation", sql, params![secret_hash, scope, expires.as_millis()]).map(drop)
+    }
+
+    /// Consumes an invitation and makes the link, in one step; the same node may repeat it.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn enrol(
+        &self,
+        secret_hash: &[u8; 32],
+        peer: NodeId,
+        token_hash: &[u8; 32],
+        at: Timestamp,
+    ) -> Result<InviteOutcome, StoreError> {
+        let sql = "SELECT i.scope, i.expires, i.used_by, c.name FROM invite i JOIN chapter c ON c.scope = i.scope
+                   WHERE i.secret = ?";
+        let found = self.one("look up an invitation", sql, params![secret_hash], |row| {
+            let used_by: Option<[u8; 32]> = row.get(2)?;
+            Ok((
+                row.get::<_, i64>(0)?,
+                Timestamp::from_millis(row.get(1)?),
+                used_by.map(NodeId),
+                row.get::<_, String>(3)?,
+            ))
+        })?;
+        let Some((scope, expires, used_by, name)) = found else { return Ok(InviteOutcome::Unknown) };
+        if used_by.is_some_and(|node| node != peer) {
+            return Ok(InviteOutcome::Used);
+        }
+        if used_by.is_none() && at > expires {
+            return Ok(InviteOutcome::Expired);
+        }
+        let sql = "UPDATE invite SET used_by = ? WHERE secret = ?";
+        self.run("consume an invitation", sql, params![peer.0, secret_hash])?;
+        let scope = self.scope_of(scope)?;
+        self.put_link(&NewLink {
+            peer,
+            direction: Direction::Down,
+            name: &name,
+            scope,
+            address: None,
+            token: token_hash,
+        })?;
+        Ok(InviteOutcome::Enrolled(scope))
+    }
+}
+
+impl Read<'_> {
+    /// The chapter that an invitation is for, while it stands.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn invited(&self, secret_hash: &[u8; 32]) -> Result<Option<ChapterRow>, StoreError> {
+        let sql = "SELECT s.scope FROM invite i JOIN scope s ON s.id = i.scope WHERE i.secret = ?";
+        let scope = self.one("look up an invitation", sql, params![secret_hash], |row| row.get(0))?;
+        let scope = scope.map(ScopeId::from_bytes);
+        Ok(self.chapters()?.into_iter().find(|chapter| Some(chapter.scope) == scope))
+    }
+}

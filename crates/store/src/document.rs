@@ -1,0 +1,391 @@
+//! Documents: making one, loading one, committing an edit.
+//!
+//! **Invariant:** an edit is committed only on the heads and the state that it was made on.
+
+use model::{ActorId, Digest, DocId, Kind, Ladder, ScopeId, ScopeSum};
+use record::{Record, Written};
+use rusqlite::params;
+
+use crate::rows::{join_hashes, split_hashes};
+use crate::view::View;
+use crate::{Read, StoreError, Tx};
+
+/// What may be done with a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocState {
+    /// Shared and written.
+    Live,
+    /// Not shared (yet): in no feed.
+    Kept,
+    /// Shown, not written.
+    ReadOnly,
+    /// A change could not be folded: the last good view is shown.
+    Quarantined,
+    /// Gone.
+    Erased,
+}
+
+impl DocState {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Kept => "kept",
+            Self::ReadOnly => "read_only",
+            Self::Quarantined => "quarantined",
+            Self::Erased => "erased",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Self {
+        match word {
+            "live" => Self::Live,
+            "kept" => Self::Kept,
+            "read_only" => Self::ReadOnly,
+            "erased" => Self::Erased,
+            _ => Self::Quarantined,
+        }
+    }
+
+    const fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Live | Self::Kept => None,
+            Self::ReadOnly => Some("it is read-only here"),
+            Self::Quarantined => Some("a change to it could not be read"),
+            Self::Erased => Some("it was erased"),
+        }
+    }
+}
+
+/// What an edit was made on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// The heads, sorted.
+    pub heads: Vec<Digest>,
+    /// The state.
+    pub state: DocState,
+}
+
+/// A document in memory, with everything that is logged.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its id.
+    pub id: DocId,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it stands on.
+    pub base: Base,
+    /// The document.
+    pub record: Record,
+    indexed: bool,
+}
+
+/// A document that was made here.
+#[derive(Debug)]
+pub struct NewDocument {
+    /// Its id.
+    pub id: DocId,
+    kind: Kind,
+    actor: ActorId,
+    written: Written,
+    saved: Vec<u8>,
+    view: View,
+}
+
+impl NewDocument {
+    /// Prepares a new document: the work that needs no transaction.
+    pub fn new(id: DocId, kind: Kind, record: &Record, written: Written, actor: ActorId, ladder: &Ladder) -> Self {
+        Self { id, kind, actor, written, saved: record.save(), view: View::of(record, kind, ladder) }
+    }
+}
+
+/// An edit that waits for its commit.
+#[derive(Debug)]
+pub struct Edited {
+    id: DocId,
+    base: Base,
+    actor: ActorId,
+    written: Written,
+    heads: Vec<Digest>,
+    saved: Vec<u8>,
+    view: View,
+    /// Every other change, where the rows do not have them yet.
+    history: Vec<(ActorId, Written)>,
+}
+
+impl Edited {
+    /// Prepares an edit of a loaded document: the work that needs no transaction.
+    pub fn new(loaded: Loaded, written: Written, actor: ActorId, ladder: &Ladder) -> Self {
+        let Loaded { id, kind, base, record, indexed } = loaded;
+        let history = if indexed { Vec::new() } else { record.changes() };
+        let view = View::of(&record, kind, ladder);
+        let history = history.into_iter().filter(|(_, other)| other.hash != written.hash).collect();
+        Self { id, base, actor, heads: record.heads(), saved: record.save(), view, history, written }
+    }
+}
+
+/// A snapshot: its heads and its bytes.
+pub(crate) type Snapshot = (Vec<Digest>, Vec<u8>);
+
+/// A row of `document`.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentRow {
+    pub(crate) id: i64,
+    pub(crate) kind: Kind,
+    pub(crate) heads: Vec<Digest>,
+    pub(crate) dirty: Option<i64>,
+    pub(crate) folded: i64,
+    pub(crate) state: DocState,
+    pub(crate) indexed: bool,
+}
+
+impl Read<'_> {
+    pub(crate) fn document(&self, document: DocId) -> Result<Option<DocumentRow>, StoreError> {
+        let sql = "SELECT id, kind, heads, dirty, folded, state, indexed FROM document WHERE doc_id = ?";
+        self.one("read a document's row", sql, params![document.as_bytes()], |row| {
+            Ok(DocumentRow {
+                id: row.get(0)?,
+                kind: Kind::from_word(row.get_ref(1)?.as_str()?).unwrap_or(Kind::Supporter),
+                heads: split_hashes(row.get_ref(2)?.as_blob()?),
+                dirty: row.get(3)?,
+                folded: row.get(4)?,
+                state: DocState::from_word(row.get_ref(5)?.as_str()?),
+                indexed: row.get(6)?,
+            })
+        })
+    }
+
+    pub(crate) fn snapshot(&self, document: i64) -> Result<Option<Snapshot>, StoreError> {
+        let sql = "SELECT heads, saved FROM snapshot WHERE document = ?";
+        self.one("read a snapshot", sql, params![document], |row| {
+            Ok((split_hashes(row.get_ref(0)?.as_blob()?), row.get(1)?))
+        })
+    }
+
+    /// The bytes of changes that are logged and not folded, in the order in which they came.
+    pub(crate) fn pending(&self, row: &DocumentRow) -> Result<Vec<Vec<u8>>, StoreError> {
+        let sql = "SELECT raw FROM change WHERE document = ? AND id > ? AND raw IS NOT NULL ORDER BY id";
+        self.all("read changes", sql, params![row.id, row.folded], |row| row.get(0))
+    }
+
+    /// A document with everything that is logged; `None` when it is not here (any more).
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn load(&self, document: DocId) -> Result<Option<Loaded>, StoreError> {
+        let Some(row) = self.document(document)?.filter(|row| row.state != DocState::Erased) else { return Ok(None) };
+        let snapshot = self.snapshot(row.id)?;
+        let saved = snapshot.as_ref().map(|(_, saved)| saved.as_slice());
+        let whole = row.dirty.is_none() || row.state == DocState::Quarantined;
+        let record = if whole {
+            let saved = saved.ok_or(StoreError::Corrupt("snapshot"))?;
+            Record::load(saved).map_err(|error| StoreError::Record(document, error))?
+        } else {
+            let pending = self.pending(&row)?;
+            let folded = record::fold(saved, pending.iter().map(Vec::as_slice), &row.heads);
+            folded.map_err(|_| StoreError::NotWritable(document, "a change to it can't be read yet"))?.0
+        };
+        let base = Base { heads: row.heads, state: row.state };
+        Ok(Some(Loaded { id: document, kind: row.kind, base, record, indexed: row.indexed }))
+    }
+
+    pub(crate) fn held_in(&self, document: i64) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT scope FROM assign WHERE document = ? AND state = 'held'";
+        self.all("read where a document is", sql, params![document], |row| row.get(0))
+    }
+}
+
+impl Tx<'_> {
+    /// Stores a document that was made here, assigned to these scopes.
+    ///
+    /// # Errors
+    /// When its id is there already.
+    pub fn insert_document(&self, new: &NewDocument, scopes: &[ScopeId], state: DocState) -> Result<(), StoreError> {
+        let heads = [new.written.hash];
+        let document = self.insert_document_row(new.id, new.kind, &heads, state)?;
+        let change = self.insert_change(document, new.actor, &new.written, None, Bytes::Keep)?;
+        self.put_snapshot(document, &heads, &new.saved)?;
+        self.run("mark a fold", "UPDATE document SET folded = ? WHERE id = ?", params![change, document])?;
+        for scope in scopes {
+            self.hold(*scope, document, new.id, &heads, change, None)?;
+        }
+        self.put_view(document, &new.view)
+    }
+
+    pub(crate) fn insert_document_row(
+        &self,
+        id: DocId,
+        kind: Kind,
+        heads: &[Digest],
+        state: DocState,
+    ) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO document (doc_id, kind, heads, folded, state, indexed) VALUES (?, ?, ?, 0, ?, 1)";
+        let row = params![id.as_bytes(), kind.word(), join_hashes(heads), state.word()];
+        self.insert("store a document", sql, row)
+    }
+
+    /// Puts a folded document into a scope, with the feed row, count and sum that go with it.
+    pub(crate) fn hold(
+        &self,
+        scope: ScopeId,
+        document: i64,
+        id: DocId,
+        heads: &[Digest],
+        change: i64,
+        origin: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let row = self.known_scope(scope)?;
+        let epoch = self.assign(row.id, document, None)?;
+        self.add_to_sum(row.id, ScopeSum::of(id, heads), 1)?;
+        // What goes up is changes; what goes down is a snapshot.
+        let up = self.own_scope()? == Some(scope);
+        if up {
+            self.feed(row.id, document, "change", change, origin)
+        } else {
+            self.feed(row.id, document, "enter", epoch, origin)
+        }
+    }
+
+    /// Writes the assignment; its epoch is the given one or the next. Gives the epoch.
+    pub(crate) fn assign(&self, scope: i64, document: i64, epoch: Option<i64>) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO assign (scope, document, epoch, state) VALUES (?1, ?2, coalesce(?3, 1), 'held')
+                   ON CONFLICT DO UPDATE SET epoch = coalesce(?3, epoch + 1), state = 'held' RETURNING epoch";
+        let epoch = self.one("assign a document", sql, params![scope, document, epoch], |row| row.get(0))?;
+        epoch.ok_or(StoreError::Corrupt("assign"))
+    }
+
+    /// Commits an edit that was made here.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the document is no longer what the edit was made on.
+    pub fn put_edit(&self, edited: &Edited) -> Result<(), StoreError> {
+        let row = self.document(edited.id)?.ok_or(StoreError::NoDocument(edited.id))?;
+        if let Some(why) = row.state.refusal() {
+            return Err(StoreError::NotWritable(edited.id, why));
+        }
+        if row.heads != edited.base.heads || row.state != edited.base.state {
+            return Err(StoreError::Stale(edited.id));
+        }
+        if edited.saved.len() > record::SAVED_BYTES_MAX / 2 {
+            return Err(StoreError::NotWritable(edited.id, "it has grown to its limit"));
+        }
+        for (actor, written) in &edited.history {
+            self.insert_change(row.id, *actor, written, None, Bytes::InSnapshot)?;
+        }
+        let before = self.snapshot(row.id)?.map(|(heads, _)| heads);
+        let change = self.insert_change(row.id, edited.actor, &edited.written, None, Bytes::Keep)?;
+        let sql = "UPDATE document SET heads = ?, dirty = NULL, folded = ?, indexed = 1 WHERE id = ?";
+        self.run("mark an edit", sql, params![join_hashes(&edited.heads), change, row.id])?;
+        // Changes that were logged and not folded are folded with this edit, and fed on before it.
+        self.feed_changes(row.id, row.folded, change)?;
+        self.put_snapshot(row.id, &edited.heads, &edited.saved)?;
+        self.move_sums(row.id, edited.id, before.as_deref(), &edited.heads)?;
+        self.put_view(row.id, &edited.view)
+    }
+
+    /// Feeds every change of a document after one row and up to another, in every scope that holds it.
+    pub(crate) fn feed_changes(&self, document: i64, after: i64, last: i64) -> Result<(), StoreError> {
+        let sql =
+            "SELECT id, origin FROM change WHERE document = ? AND id > ? AND id <= ? AND raw IS NOT NULL ORDER BY id";
+        let rows =
+            self.all("read changes", sql, params![document, after, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for scope in self.held_in(document)? {
+            for (change, origin) in &rows {
+                self.feed(scope, document, "change", *change, *origin)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_snapshot(&self, document: i64, heads: &[Digest], saved: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO snapshot (document, heads, saved) VALUES (?1, ?2, ?3)
+                   ON CONFLICT DO UPDATE SET heads = ?2, saved = ?3";
+        self.run("store a snapshot", sql, params![document, join_hashes(heads), saved]).map(drop)
+    }
+
+    /// Moves the sums of every scope that holds the document from its heads before to its heads now.
+    pub(crate) fn move_sums(
+        &self,
+        document: i64,
+        id: DocId,
+        before: Option<&[Digest]>,
+        now: &[Digest],
+    ) -> Result<(), StoreError> {
+        let gone = before.map_or_else(ScopeSum::default, |heads| ScopeSum::of(id, heads));
+        let by = ScopeSum::of(id, now).minus(gone);
+        for scope in self.held_in(document)? {
+            self.add_to_sum(scope, by, i64::from(before.is_none()))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_to_sum(&self, scope: i64, by: ScopeSum, count: i64) -> Result<(), StoreError> {
+        let sql = "SELECT sum FROM scope WHERE id = ?";
+        let sum = self.one("read a sum", sql, params![scope], |row| row.get(0))?.ok_or(StoreError::Corrupt("scope"))?;
+        let sum = ScopeSum::from_bytes(&sum).plus(by);
+        let sql = "UPDATE scope SET sum = ?, count = count + ? WHERE id = ?";
+        self.run("move a sum", sql, params![sum.to_bytes(), count, scope]).map(drop)
+    }
+
+    pub(crate) fn insert_change(
+        &self,
+        document: i64,
+        actor: ActorId,
+        written: &Written,
+        origin: Option<i64>,
+        bytes: Bytes,
+    ) -> Result<i64, StoreError> {
+        let actor = self.actor_row(actor, origin)?;
+        let raw = match bytes {
+            Bytes::Keep => Some(&written.bytes),
+            Bytes::InSnapshot => None,
+        };
+        let deps = join_hashes(&written.deps);
+        let sql = "INSERT INTO change (document, hash, actor, seq, max_op, deps, raw, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let row = params![document, written.hash.0, actor, written.seq, written.max_op, deps, raw, origin];
+        self.insert("store a change", sql, row)
+    }
+
+    fn actor_row(&self, actor: ActorId, origin: Option<i64>) -> Result<i64, StoreError> {
+        let sql = "SELECT id FROM actor WHERE actor = ?";
+        if let Some(id) = self.one("find an actor", sql, params![actor], |row| row.get(0))? {
+            return Ok(id);
+        }
+        self.insert("store an actor", "INSERT INTO actor (actor, origin) VALUES (?, ?)", params![actor, origin])
+    }
+
+    /// Writes the narrow rows of a document that came as a snapshot.
+    pub(crate) fn index(&self, row: &DocumentRow, id: DocId) -> Result<DocumentRow, StoreError> {
+        let (_, saved) = self.snapshot(row.id)?.ok_or(StoreError::Corrupt("snapshot"))?;
+        let record = Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
+        let mut folded = 0;
+        for (actor, written) in record.changes() {
+            folded = self.insert_change(row.id, actor, &written, None, Bytes::InSnapshot)?;
+        }
+        self.run(
+            "mark a document",
+            "UPDATE document SET indexed = 1, folded = ? WHERE id = ?",
+            params![folded, row.id],
+        )?;
+        Ok(DocumentRow { indexed: true, folded, ..row.clone() })
+    }
+
+    /// Places a waiting document into a chapter's scope.
+    ///
+    /// # Errors
+    /// When the chapter or the document is not known, or the document is in a chapter already.
+    pub fn place(&self, document: DocId, chapter: ScopeId) -> Result<(), StoreError> {
+        let row = self.document(document)?.ok_or(StoreError::NoDocument(document))?;
+        let (heads, _) = self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
+        self.hold(chapter, row.id, document, &heads, row.folded, None)?;
+        self.move_home(row.id)
+    }
+}
+
+/// Whether a change's bytes are kept in its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// They are: it has still to be sent or folded.
+    Keep,
+    /// They stand in the snapshot.
+    InSnapshot,
+}

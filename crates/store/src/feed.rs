@@ -1,0 +1,225 @@
+//! Feeds: a scope's ordered changes, and reading them as batches.
+//!
+//! **Invariant:** `seq` is dense and given in the writer's transaction. What came over a link is not sent back there.
+
+use engine::{Batch, Content, Cursor, CursorVerdict, Entry, LocalScope, Position, ViewRow};
+use model::{Digest, DocId, EventId, Kind, ProposalId, ScopeId, Timestamp, VIEW_VERSION};
+use rusqlite::params;
+use sha2::{Digest as _, Sha256};
+
+use crate::link::LinkId;
+use crate::{Read, StoreError, Tx};
+
+/// A row of `feed`.
+struct FeedRow {
+    seq: u64,
+    document: i64,
+    kind: String,
+    reference: i64,
+    origin: Option<i64>,
+}
+
+impl Tx<'_> {
+    /// Appends a row.
+    pub(crate) fn feed(
+        &self,
+        scope: i64,
+        document: i64,
+        kind: &'static str,
+        reference: i64,
+        origin: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE scope SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1";
+        let seq: i64 = self
+            .one("number a feed row", sql, params![scope], |row| row.get(0))?
+            .ok_or(StoreError::Corrupt("scope"))?;
+        let sql = "INSERT INTO feed (scope, seq, document, kind, ref, origin_link) VALUES (?, ?, ?, ?, ?, ?)";
+        self.run("feed a row", sql, params![scope, seq, document, kind, reference, origin]).map(drop)
+    }
+}
+
+impl Read<'_> {
+    /// The scopes of a link as they stand.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn local_scopes(&self, link: LinkId) -> Result<Vec<LocalScope>, StoreError> {
+        let sql =
+            "SELECT s.scope FROM scope s WHERE s.role = 'network' OR s.id = (SELECT scope FROM link WHERE id = ?)";
+        let scopes = self.all("read a link's scopes", sql, params![link.0], |row| row.get(0))?;
+        scopes.into_iter().map(|scope| self.local_scope(link, ScopeId::from_bytes(scope))).collect()
+    }
+
+    pub(crate) fn local_scope(&self, link: LinkId, scope: ScopeId) -> Result<LocalScope, StoreError> {
+        let row = self.known_scope(scope)?;
+        let sql = "SELECT incarnation, seq, hash, acknowledged FROM link_scope WHERE link = ? AND scope = ?";
+        let known = self.one("read a cursor", sql, params![link.0, row.id], |row| {
+            let incarnation: Option<[u8; 16]> = row.get(0)?;
+            let position =
+                Position { seq: row.get(1)?, hash: Digest(row.get::<_, Option<[u8; 32]>>(2)?.unwrap_or_default()) };
+            let cursor = incarnation.map(|life| Cursor { incarnation: model::Incarnation::from_bytes(life), position });
+            Ok((cursor, row.get(3)?))
+        })?;
+        let (cursor, acknowledged) = known.unwrap_or((None, 0));
+        let folded =
+            self.number("look for work", "SELECT EXISTS (SELECT 1 FROM document WHERE dirty IS NOT NULL)", [])? == 0;
+        let head = self.position(scope, row.id, row.next_seq - 1)?.unwrap_or(Position::START);
+        Ok(LocalScope { scope, head, cursor, acknowledged, sum: row.sum, count: row.count, folded })
+    }
+
+    /// The row at a place of a feed with its digest; the start for 0; `None` when it is not there.
+    fn position(&self, scope: ScopeId, id: i64, seq: u64) -> Result<Option<Position>, StoreError> {
+        if seq == 0 {
+            return Ok(Some(Position::START));
+        }
+        let sql = "SELECT seq, document, kind, ref, origin_link FROM feed WHERE scope = ? AND seq = ?";
+        let Some(row) = self.one("read a feed row", sql, params![id, seq], read_feed_row)? else { return Ok(None) };
+        Ok(Some(Position { seq, hash: self.digest_of(scope, &row)? }))
+    }
+
+    fn digest_of(&self, scope: ScopeId, row: &FeedRow) -> Result<Digest, StoreError> {
+        let mut hasher = Sha256::new();
+        hasher.update(scope.as_bytes());
+        hasher.update(row.seq.to_be_bytes());
+        hasher.update(self.doc_id(row.document)?.as_bytes());
+        hasher.update(row.kind.as_bytes());
+        match row.kind.as_str() {
+            "change" => {
+                let sql = "SELECT hash FROM change WHERE id = ?";
+                let hash = self.one("read a change", sql, params![row.reference], |row| row.get::<_, [u8; 32]>(0))?;
+                hasher.update(hash.unwrap_or_default());
+            }
+            _ => hasher.update(row.reference.to_be_bytes()),
+        }
+        Ok(Digest(hasher.finalize().into()))
+    }
+
+    /// What the peer's cursor into our feed is worth.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn check_cursor(&self, scope: ScopeId, cursor: Option<Cursor>) -> Result<CursorVerdict, StoreError> {
+        let row = self.known_scope(scope)?;
+        let Some(cursor) = cursor else { return Ok(CursorVerdict::StartOver) };
+        if cursor.incarnation != self.node()?.incarnation {
+            return Ok(CursorVerdict::StartOver);
+        }
+        if cursor.position.seq >= row.next_seq {
+            return Ok(CursorVerdict::RolledBack);
+        }
+        let there = self.position(scope, row.id, cursor.position.seq)?;
+        Ok(match there {
+            Some(position) if position == cursor.position => CursorVerdict::Good(position.seq),
+            Some(_) | None => CursorVerdict::StartOver,
+        })
+    }
+
+    /// A page of a feed for a link, of about `bytes` bytes. Rows that came over the link are covered, not sent.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn feed_page(&self, link: LinkId, scope: ScopeId, after: u64, bytes: usize) -> Result<Batch, StoreError> {
+        let id = self.known_scope(scope)?.id;
+        let sql =
+            "SELECT seq, document, kind, ref, origin_link FROM feed WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?";
+        let rows = self.all("read a feed", sql, params![id, after, engine::ENTRIES_MAX as i64], read_feed_row)?;
+        let mut batch =
+            Batch { scope, after, last: Position { seq: after, hash: Digest([0; 32]) }, entries: Vec::new() };
+        let (mut weight, mut last) = (0, None);
+        for row in rows {
+            if row.origin != Some(link.0)
+                && let Some(entry) = self.entry(id, &row)?
+            {
+                let entry_weight = 64 + entry.content.bytes();
+                if weight > 0 && weight + entry_weight > bytes {
+                    break;
+                }
+                weight += entry_weight;
+                batch.entries.push(entry);
+            }
+            last = Some(row);
+        }
+        if let Some(row) = last {
+            batch.last = Position { seq: row.seq, hash: self.digest_of(scope, &row)? };
+        }
+        Ok(batch)
+    }
+
+    /// What a row brings; `None` if there is nothing to bring any more.
+    fn entry(&self, scope: i64, row: &FeedRow) -> Result<Option<Entry>, StoreError> {
+        let content = match row.kind.as_str() {
+            "change" => self.change_content(row)?,
+            "enter" => self.enter_content(scope, row)?,
+            _ => self.proposal_content(row)?,
+        };
+        let document = self.doc_id(row.document)?;
+        Ok(content.map(|content| Entry { seq: row.seq, document, content }))
+    }
+
+    fn change_content(&self, row: &FeedRow) -> Result<Option<Content>, StoreError> {
+        let sql = "SELECT raw, hash FROM change WHERE id = ?";
+        let found = self.one("read a change", sql, params![row.reference], |row| {
+            Ok((row.get::<_, Option<Vec<u8>>>(0)?, Digest(row.get(1)?)))
+        })?;
+        let Some((raw, hash)) = found else { return Ok(None) };
+        if let Some(bytes) = raw {
+            return Ok(Some(Content::Change { bytes }));
+        }
+        let Some((_, saved)) = self.snapshot(row.document)? else { return Ok(None) };
+        let id = self.doc_id(row.document)?;
+        let record = record::Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
+        Ok(record.change_bytes(hash).map(|bytes| Content::Change { bytes }))
+    }
+
+    fn enter_content(&self, scope: i64, row: &FeedRow) -> Result<Option<Content>, StoreError> {
+        let sql = "SELECT d.kind, s.heads, s.saved, v.view, a.epoch FROM document d
+                   JOIN snapshot s ON s.document = d.id
+                   JOIN assign a ON a.document = d.id AND a.scope = ?2 AND a.state = 'held'
+                   LEFT JOIN supporter v ON v.document = d.id WHERE d.id = ?1";
+        self.one("read a document that enters", sql, params![row.document, scope], |row| {
+            let view: Option<String> = row.get(3)?;
+            Ok(Content::Enter {
+                kind: Kind::from_word(row.get_ref(0)?.as_str()?).unwrap_or(Kind::Supporter),
+                heads: crate::rows::split_hashes(row.get_ref(1)?.as_blob()?),
+                snapshot: row.get(2)?,
+                view: view.map(|json| ViewRow { version: VIEW_VERSION, json }),
+                epoch: row.get(4)?,
+            })
+        })
+    }
+
+    fn proposal_content(&self, row: &FeedRow) -> Result<Option<Content>, StoreError> {
+        let sql = "SELECT proposal_id, sign_up, key, value, at FROM proposal WHERE id = ?";
+        self.one("read a proposal", sql, params![row.reference], |row| {
+            Ok(Content::Propose {
+                proposal: ProposalId::from_bytes(row.get(0)?),
+                sign_up: EventId::from_bytes(row.get(1)?),
+                key: row.get(2)?,
+                value: row.get::<_, String>(3)?.into(),
+                at: Timestamp::from_millis(row.get(4)?),
+            })
+        })
+    }
+
+    /// The documents of a scope, oldest first.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn held(&self, scope: ScopeId) -> Result<Vec<DocId>, StoreError> {
+        let sql = "SELECT d.doc_id FROM assign a JOIN document d ON d.id = a.document
+                   WHERE a.scope = ? AND a.state = 'held' ORDER BY d.id";
+        let scope = self.known_scope(scope)?.id;
+        let ids = self.all("read what a scope holds", sql, params![scope], |row| row.get(0))?;
+        Ok(ids.into_iter().map(DocId::from_bytes).collect())
+    }
+}
+
+fn read_feed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<FeedRow> {
+    Ok(FeedRow {
+        seq: row.get(0)?,
+        document: row.get(1)?,
+        kind: row.get(2)?,
+        reference: row.get(3)?,
+        origin: row.get(4)?,
+    })
+}

@@ -1,0 +1,341 @@
+//! The first stage of receiving: logging what came, without loading documents.
+//!
+//! **Invariant:** rows, heads, cursor and the answer are one transaction. What is refused is said, listed and does not
+//! stand in the way of the rest.
+
+use engine::{Batch, Content, Cursor, Entry, Refused, RefusedWhy, Saved};
+use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
+use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
+use rusqlite::params;
+
+use crate::document::{Bytes, DocState, DocumentRow};
+use crate::link::{Direction, LinkRow};
+use crate::rows::{join_hashes, split_hashes};
+use crate::view::View;
+use crate::{Read, StoreError, Tx};
+
+/// The most refused changes kept for people to read: beyond it the oldest go.
+const REFUSED_ROWS_MAX: i64 = 10_000;
+
+/// Why an entry is not taken.
+struct NotTaken(RefusedWhy, String);
+
+impl NotTaken {
+    fn malformed(refusal: &Refusal) -> Self {
+        Self(RefusedWhy::Malformed, refusal.to_string())
+    }
+
+    fn not_yours(words: &str) -> Self {
+        Self(RefusedWhy::NotYours, words.to_owned())
+    }
+}
+
+/// Taken, or not: the outer error is the database's.
+type Taken = Result<Result<(), NotTaken>, StoreError>;
+
+impl Tx<'_> {
+    /// Logs a batch of the peer's feed and moves the cursor.
+    ///
+    /// # Errors
+    /// When the database fails; nothing of the batch is kept then.
+    pub fn log(&self, link: &LinkRow, batch: &Batch, cursor: Cursor, at: Timestamp) -> Result<Saved, StoreError> {
+        let mut refused = Vec::new();
+        for entry in &batch.entries {
+            if let Err(NotTaken(why, words)) = self.take(link, batch.scope, entry)? {
+                let refusal = Refused { seq: entry.seq, document: entry.document, why, words };
+                self.note_refused(link, &refusal, "theirs", at)?;
+                refused.push(refusal);
+            }
+        }
+        let scope = self.known_scope(batch.scope)?.id;
+        let sql = "INSERT INTO link_scope (link, scope, incarnation, seq, hash) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO UPDATE SET incarnation = ?3, seq = ?4, hash = ?5";
+        let position = cursor.position;
+        let row = params![link.id.0, scope, cursor.incarnation.as_bytes(), position.seq, position.hash.0];
+        self.run("move a cursor", sql, row)?;
+        let sql = "UPDATE link SET last_exchange = ? WHERE id = ?";
+        self.run("note an exchange", sql, params![at.as_millis(), link.id.0])?;
+        Ok(Saved { local: self.local_scope(link.id, batch.scope)?, seq: position.seq, refused })
+    }
+
+    pub(crate) fn note_refused(
+        &self,
+        link: &LinkRow,
+        refused: &Refused,
+        whose: &'static str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let why = match refused.why {
+            RefusedWhy::Malformed => "malformed",
+            RefusedWhy::NotYours => "not_yours",
+            RefusedWhy::Missing => "missing",
+        };
+        let sql = "INSERT INTO refused (link, doc_id, whose, why, words, at) VALUES (?, ?, ?, ?, ?, ?)";
+        let row = params![link.id.0, refused.document.as_bytes(), whose, why, refused.words, at.as_millis()];
+        let id = self.insert("note a refused change", sql, row)?;
+        self.run("bound the refused", "DELETE FROM refused WHERE id <= ?", params![id - REFUSED_ROWS_MAX]).map(drop)
+    }
+
+    fn take(&self, link: &LinkRow, scope: ScopeId, entry: &Entry) -> Taken {
+        match (&entry.content, link.direction) {
+            (Content::Change { bytes }, _) => self.take_change(link, scope, entry.document, bytes),
+            (Content::Enter { kind, epoch, snapshot, heads, view }, Direction::Up) => {
+                let view = view.as_ref().filter(|view| view.version == model::VIEW_VERSION);
+                let entering = Entering { id: entry.document, kind: *kind, epoch: *epoch, snapshot, heads };
+                self.take_enter(link, scope, &entering, view.map(|view| view.json.as_str()))
+            }
+            (Content::Propose { .. }, Direction::Up) => self.take_proposal(entry),
+            (Content::Enter { .. } | Content::Propose { .. }, Direction::Down) => {
+                Ok(Err(NotTaken::not_yours("snapshots and proposals flow from parent to child only")))
+            }
+        }
+    }
+
+    fn take_change(&self, link: &LinkRow, scope: ScopeId, id: DocId, bytes: &[u8]) -> Taken {
+        let inspected = match inspect(bytes) {
+            Ok(inspected) => inspected,
+            Err(refusal) => return Ok(Err(NotTaken::malformed(&refusal))),
+        };
+        let row = match self.document(id)? {
+            None => None,
+            Some(row) if row.state == DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
+            // A head is known without any row; anything else needs the rows of a document that came as a snapshot.
+            Some(row) if row.heads.contains(&inspected.hash) => return Ok(Ok(())),
+            Some(row) if !row.indexed => Some(self.index(&row, id)?),
+            Some(row) => Some(row),
+        };
+        let Some(row) = row else { return self.take_new(link, scope, id, inspected, bytes) };
+        if self.has_change(row.id, &inspected)? {
+            return Ok(Ok(()));
+        }
+        if !self.may_write(link, scope, id, row.id)? {
+            return Ok(Err(NotTaken::not_yours("the record is not in the scope of this link")));
+        }
+        let Some(dependencies) = self.dependencies(row.id, &inspected)? else {
+            return Ok(Err(NotTaken(RefusedWhy::Missing, "it follows changes that are not here".to_owned())));
+        };
+        if let Err(refusal) = self.check_actor(link, &inspected)? {
+            return Ok(Err(NotTaken::malformed(&refusal)));
+        }
+        let context = Context {
+            document: id,
+            exists: true,
+            dependencies,
+            actor_seq: self.actor_seq(row.id, &inspected)?,
+            others_known: self.others_known(row.id, &inspected)?,
+        };
+        if let Err(refusal) = inspected.check(&context) {
+            return Ok(Err(NotTaken::malformed(&refusal)));
+        }
+        let mut heads = row.heads.clone();
+        heads.retain(|head| !inspected.deps.contains(head));
+        heads.push(inspected.hash);
+        let change =
+            self.insert_change(row.id, inspected.actor, &as_written(&inspected, bytes), Some(link.id.0), Bytes::Keep)?;
+        let sql = "UPDATE document SET heads = ?, dirty = ? WHERE id = ?";
+        self.run("log a change", sql, params![join_hashes(&heads), change, row.id])?;
+        Ok(Ok(()))
+    }
+
+    /// The first change of a document that is not here: what a child creates is assigned to its scope on arrival.
+    fn take_new(&self, link: &LinkRow, scope: ScopeId, id: DocId, inspected: Inspected, bytes: &[u8]) -> Taken {
+        if !inspected.deps.is_empty() {
+            return Ok(Err(NotTaken(RefusedWhy::Missing, "it follows changes that are not here".to_owned())));
+        }
+        let context =
+            Context { document: id, exists: false, dependencies: Vec::new(), actor_seq: 0, others_known: true };
+        if let Err(refusal) = inspected.check(&context) {
+            return Ok(Err(NotTaken::malformed(&refusal)));
+        }
+        let kind = inspected.kind.as_deref().map_or(Some(Kind::Supporter), Kind::from_word);
+        let allowed = match (link.direction, kind) {
+            (Direction::Up, Some(_)) => true,
+            (Direction::Down, Some(Kind::Supporter)) => scope != ScopeId::NETWORK,
+            (Direction::Down, Some(Kind::NetworkSettings | Kind::ChapterCard)) | (_, None) => false,
+        };
+        let Some(kind) = kind.filter(|_| allowed) else {
+            return Ok(Err(NotTaken::not_yours("a document of this kind can't be made over this link")));
+        };
+        if let Err(refusal) = self.check_actor(link, &inspected)? {
+            return Ok(Err(NotTaken::malformed(&refusal)));
+        }
+        let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live)?;
+        let change = self.insert_change(
+            document,
+            inspected.actor,
+            &as_written(&inspected, bytes),
+            Some(link.id.0),
+            Bytes::Keep,
+        )?;
+        self.run("log a change", "UPDATE document SET dirty = ? WHERE id = ?", params![change, document])?;
+        self.assign(self.known_scope(scope)?.id, document, None)?;
+        if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
+            self.assign(self.known_scope(own)?.id, document, None)?;
+        }
+        if kind == Kind::NetworkSettings {
+            self.set_settings(id)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_enter(&self, link: &LinkRow, scope: ScopeId, entering: &Entering<'_>, view: Option<&str>) -> Taken {
+        let scope_row = self.known_scope(scope)?.id;
+        if entering.snapshot.len() > record::SAVED_BYTES_MAX {
+            return Ok(Err(NotTaken(RefusedWhy::Malformed, "the record is over the size limit".to_owned())));
+        }
+        if let Some(row) = self.document(entering.id)? {
+            if row.state == DocState::Erased {
+                return Ok(Err(NotTaken::not_yours("the record was erased")));
+            }
+            return self.enter_known(link, scope, scope_row, entering, &row);
+        }
+        // The parent's view row serves lists at once; without one of our version the document is read here.
+        let shown = match (entering.kind, view.and_then(|json| serde_json::from_str(json).ok())) {
+            (Kind::Supporter, Some(supporter)) => View::Supporter(Box::new(supporter)),
+            (Kind::Supporter | Kind::NetworkSettings | Kind::ChapterCard, _) => match Record::load(entering.snapshot) {
+                Ok(record) => View::of(&record, entering.kind, &self.settings()?.ladder),
+                Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
+            },
+        };
+        let document = self.insert_document_row(entering.id, entering.kind, entering.heads, DocState::Live)?;
+        self.run("mark a document", "UPDATE document SET indexed = 0 WHERE id = ?", params![document])?;
+        self.put_snapshot(document, entering.heads, entering.snapshot)?;
+        self.assign(scope_row, document, Some(entering.epoch.cast_signed()))?;
+        self.add_to_sum(scope_row, ScopeSum::of(entering.id, entering.heads), 1)?;
+        if entering.kind == Kind::NetworkSettings {
+            self.set_settings(entering.id)?;
+        }
+        self.put_view(document, &shown)?;
+        Ok(Ok(()))
+    }
+
+    /// A document that is here already: its assignment is renewed, and changes that are new are logged one by one.
+    fn enter_known(
+        &self,
+        link: &LinkRow,
+        scope: ScopeId,
+        scope_row: i64,
+        entering: &Entering<'_>,
+        row: &DocumentRow,
+    ) -> Taken {
+        let held = self.held_in(row.id)?.contains(&scope_row);
+        self.assign(scope_row, row.id, Some(entering.epoch.cast_signed()))?;
+        if !held {
+            let folded = self.snapshot(row.id)?.map(|(heads, _)| heads).unwrap_or_default();
+            self.add_to_sum(scope_row, ScopeSum::of(entering.id, &folded), 1)?;
+            self.move_home(row.id)?;
+        }
+        if entering.heads.iter().all(|head| row.heads.contains(head)) {
+            return Ok(Ok(()));
+        }
+        let record = match Record::load(entering.snapshot) {
+            Ok(record) => record,
+            Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
+        };
+        for (_, written) in record.changes() {
+            if let Err(not_taken) = self.take_change(link, scope, entering.id, &written.bytes)? {
+                return Ok(Err(not_taken));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn take_proposal(&self, entry: &Entry) -> Taken {
+        let Content::Propose { proposal, sign_up, key, value, at } = &entry.content else { return Ok(Ok(())) };
+        let Some(row) = self.document(entry.document)? else {
+            return Ok(Err(NotTaken::not_yours("the proposal is for somebody who is not here")));
+        };
+        self.put_proposal(row.id, *proposal, *sign_up, key, value.expose(), *at)?;
+        Ok(Ok(()))
+    }
+}
+
+/// A document that comes in as a snapshot.
+struct Entering<'a> {
+    id: DocId,
+    kind: Kind,
+    epoch: u64,
+    snapshot: &'a [u8],
+    heads: &'a [model::Digest],
+}
+
+fn as_written(inspected: &Inspected, bytes: &[u8]) -> Written {
+    Written {
+        hash: inspected.hash,
+        bytes: bytes.to_vec(),
+        seq: inspected.seq,
+        max_op: inspected.max_op,
+        deps: inspected.deps.clone(),
+    }
+}
+
+impl Read<'_> {
+    fn has_change(&self, document: i64, inspected: &Inspected) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM change WHERE document = ? AND hash = ?";
+        Ok(self.number("look for a change", sql, params![document, inspected.hash.0])? > 0)
+    }
+
+    /// Each dependency as the rows have it; `None` if one is not here.
+    fn dependencies(&self, document: i64, inspected: &Inspected) -> Result<Option<Vec<Dependency>>, StoreError> {
+        let sql = "SELECT max_op FROM change WHERE document = ? AND hash = ?";
+        let mut found = Vec::with_capacity(inspected.deps.len());
+        for dep in &inspected.deps {
+            let max_op = self.one("look for a change", sql, params![document, dep.0], |row| row.get(0))?;
+            found.push(max_op.map(|max_op| Dependency { max_op }));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    fn actor_seq(&self, document: i64, inspected: &Inspected) -> Result<u64, StoreError> {
+        let sql = "SELECT max(c.seq) FROM change c JOIN actor a ON a.id = c.actor WHERE c.document = ? AND a.actor = ?";
+        let found = self.one("read an actor's last change", sql, params![document, inspected.actor], |row| {
+            row.get::<_, Option<u64>>(0)
+        })?;
+        Ok(found.flatten().unwrap_or(0))
+    }
+
+    fn others_known(&self, document: i64, inspected: &Inspected) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT count(*) FROM change c JOIN actor a ON a.id = c.actor WHERE c.document = ? AND a.actor = ? LIMIT 1";
+        for other in &inspected.other_actors {
+            if self.number("look for an actor", sql, params![document, other])? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// An actor belongs to the link over which it first came: a child can't write as someone else. The parent passes on
+    /// the changes of everyone.
+    fn check_actor(&self, link: &LinkRow, inspected: &Inspected) -> Result<Result<(), Refusal>, StoreError> {
+        if link.direction == Direction::Up {
+            return Ok(Ok(()));
+        }
+        let sql = "SELECT origin FROM actor WHERE actor = ?";
+        let origin = self.one("find an actor", sql, params![inspected.actor], |row| row.get::<_, Option<i64>>(0))?;
+        let mine = origin.is_none_or(|origin| origin == Some(link.id.0));
+        Ok(if mine { Ok(()) } else { Err(Refusal::ForeignActor) })
+    }
+
+    /// Whether this link may write the document: it is in the scope, and in the network's it is the chapter's own card.
+    fn may_write(&self, link: &LinkRow, scope: ScopeId, id: DocId, document: i64) -> Result<bool, StoreError> {
+        let scope_row = self.known_scope(scope)?.id;
+        if !self.held_in(document)?.contains(&scope_row) {
+            return Ok(false);
+        }
+        if scope != ScopeId::NETWORK || link.direction == Direction::Up {
+            return Ok(true);
+        }
+        let sql = "SELECT count(*) FROM chapter WHERE scope = ? AND card = ?";
+        Ok(self.number("look for a card", sql, params![link.scope_row, id.as_bytes()])? > 0)
+    }
+
+    /// The heads of a document as they are logged.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn heads(&self, document: DocId) -> Result<Option<Vec<model::Digest>>, StoreError> {
+        let sql = "SELECT heads FROM document WHERE doc_id = ?";
+        self.one("read heads", sql, params![document.as_bytes()], |row| Ok(split_hashes(row.get_ref(0)?.as_blob()?)))
+    }
+}

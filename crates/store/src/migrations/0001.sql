@@ -1,0 +1,249 @@
+-- What this node is. One row.
+CREATE TABLE node (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  kind TEXT NOT NULL CHECK (kind IN ('hub', 'chapter')),
+  name TEXT NOT NULL,
+  country TEXT NOT NULL,              -- ISO 3166-1 alpha-2, taken where none is given
+  node_id BLOB NOT NULL,              -- SHA-256 of the public key, 32 bytes
+  incarnation BLOB NOT NULL,          -- UUID, drawn when this file was made or restored
+  settings BLOB,                      -- doc_id of the network's settings, once they are known
+  address TEXT,                       -- where children reach it, as it last served: host:port
+  created INTEGER NOT NULL            -- Unix ms
+) STRICT;
+
+-- A set of documents that certain nodes may see, and the sequence in which their changes are fed.
+CREATE TABLE scope (
+  id INTEGER PRIMARY KEY,
+  scope BLOB NOT NULL UNIQUE,         -- UUID; nil is the network
+  role TEXT NOT NULL CHECK (role IN ('network', 'own', 'chapter')),
+  next_seq INTEGER NOT NULL DEFAULT 1,
+  count INTEGER NOT NULL DEFAULT 0,   -- documents held and folded
+  sum BLOB NOT NULL                   -- sum of SHA-256(doc_id, sorted heads) mod 2^256, 32 bytes
+) STRICT;
+
+-- One row a document. Its truth is its changes, in rows or in its snapshot.
+CREATE TABLE document (
+  id INTEGER PRIMARY KEY,
+  doc_id BLOB NOT NULL UNIQUE,        -- UUIDv7
+  kind TEXT NOT NULL,
+  heads BLOB NOT NULL,                -- 32-byte hashes, sorted: what is logged
+  dirty INTEGER,                      -- change.id of the newest change that is not folded; NULL: all are
+  folded INTEGER NOT NULL,            -- change.id of the newest change that is folded; 0: none
+  state TEXT NOT NULL CHECK (state IN ('live', 'kept', 'read_only', 'quarantined', 'erased')),
+  indexed INTEGER NOT NULL            -- 1 when every change has its narrow row
+) STRICT;
+CREATE INDEX document_dirty ON document (dirty) WHERE dirty IS NOT NULL;
+CREATE INDEX document_suffix ON document (substr(doc_id, 13));
+
+-- Who writes changes, as a number; and over which link an actor first came.
+CREATE TABLE actor (
+  id INTEGER PRIMARY KEY,
+  actor BLOB NOT NULL UNIQUE,
+  origin INTEGER                      -- link.id; NULL: an actor of this node
+) STRICT;
+
+-- One narrow, permanent row a change. Its bytes are emptied once a snapshot surely holds them.
+CREATE TABLE change (
+  id INTEGER PRIMARY KEY,
+  document INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  actor INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  max_op INTEGER NOT NULL,
+  deps BLOB NOT NULL,                 -- 32-byte hashes
+  raw BLOB,                           -- NULL: it stands in the snapshot
+  origin INTEGER,                     -- link.id over which it came; NULL: written here
+  UNIQUE (document, hash),
+  UNIQUE (document, actor, seq)
+) STRICT;
+
+-- The saved document: a cache of the set of its folded changes.
+CREATE TABLE snapshot (
+  document INTEGER PRIMARY KEY,
+  heads BLOB NOT NULL,                -- 32-byte hashes, sorted: what is folded
+  saved BLOB NOT NULL
+) STRICT;
+
+-- Which scope holds which document. Never deleted: erasing must reach all who ever held it.
+CREATE TABLE assign (
+  scope INTEGER NOT NULL,
+  document INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,             -- counted by the parent
+  state TEXT NOT NULL CHECK (state IN ('held', 'left')),
+  PRIMARY KEY (scope, document)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX assign_document ON assign (document);
+
+-- A scope's ordered changes. `seq` is dense.
+CREATE TABLE feed (
+  scope INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  document INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('change', 'enter', 'propose')),
+  ref INTEGER NOT NULL,               -- change.id, the assignment's epoch, or proposal.id
+  origin_link INTEGER,                -- link.id from which it came; it is not sent back there
+  PRIMARY KEY (scope, seq)
+) STRICT, WITHOUT ROWID;
+
+-- The other end of a link: this node's parent, or a node of a child.
+CREATE TABLE link (
+  id INTEGER PRIMARY KEY,
+  peer BLOB NOT NULL UNIQUE,          -- node id, 32 bytes
+  direction TEXT NOT NULL CHECK (direction IN ('up', 'down')),
+  name TEXT NOT NULL,
+  scope INTEGER NOT NULL,             -- the scope that both ends share, beside the network's
+  address TEXT,                       -- of the parent, http://host:port
+  token BLOB,                         -- up: the token; down: its SHA-256
+  state TEXT NOT NULL CHECK (state IN ('connected', 'offline', 'refused', 'revoked')),
+  detail TEXT NOT NULL DEFAULT '',
+  last_exchange INTEGER               -- Unix ms
+) STRICT;
+
+-- Cursors, moved in the transaction of the data that they cover.
+CREATE TABLE link_scope (
+  link INTEGER NOT NULL,
+  scope INTEGER NOT NULL,
+  incarnation BLOB,                   -- of the peer's database, in which seq counts
+  seq INTEGER NOT NULL DEFAULT 0,     -- the peer's feed was read up to here
+  hash BLOB,                          -- that row's digest
+  acknowledged INTEGER NOT NULL DEFAULT 0,  -- the peer has committed our feed up to here
+  PRIMARY KEY (link, scope)
+) STRICT, WITHOUT ROWID;
+
+-- A chapter, at its hub; at a chapter, itself.
+CREATE TABLE chapter (
+  scope INTEGER PRIMARY KEY,
+  slug TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  card BLOB,                          -- doc_id of its card
+  intake INTEGER,                     -- people waiting for a first conversation at most
+  state TEXT NOT NULL CHECK (state IN ('open', 'paused', 'closed')),
+  created INTEGER NOT NULL            -- Unix ms
+) STRICT;
+
+-- Every set of territories that was ever in force, as JSON.
+CREATE TABLE territory (
+  version INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,                -- Unix ms
+  body TEXT NOT NULL
+) STRICT;
+
+-- Invitations. Only the secret's hash is kept.
+CREATE TABLE invite (
+  secret BLOB PRIMARY KEY,            -- SHA-256, 32 bytes
+  scope INTEGER NOT NULL,
+  expires INTEGER NOT NULL,           -- Unix ms
+  used_by BLOB                        -- node id
+) STRICT, WITHOUT ROWID;
+
+-- Changes that were not taken, for a person to read. Bounded.
+CREATE TABLE refused (
+  id INTEGER PRIMARY KEY,
+  link INTEGER NOT NULL,
+  doc_id BLOB NOT NULL,
+  whose TEXT NOT NULL CHECK (whose IN ('theirs', 'ours')),
+  why TEXT NOT NULL CHECK (why IN ('malformed', 'not_yours', 'missing')),
+  words TEXT NOT NULL,
+  at INTEGER NOT NULL                 -- Unix ms
+) STRICT;
+
+-- Documents whose changes could not be folded, with the reason.
+CREATE TABLE quarantine (
+  document INTEGER PRIMARY KEY,
+  words TEXT NOT NULL,
+  at INTEGER NOT NULL                 -- Unix ms
+) STRICT;
+
+-- The view of a supporter. Made from the document, can be dropped and made again.
+CREATE TABLE supporter (
+  document INTEGER PRIMARY KEY,
+  home INTEGER,                       -- scope.id of her chapter; NULL: she waits
+  rung TEXT NOT NULL,
+  conflicts INTEGER NOT NULL,
+  looked_after_by TEXT,
+  waiting TEXT,                       -- the reason's code, while she waits
+  view TEXT NOT NULL                  -- model::Supporter as JSON
+) STRICT;
+CREATE INDEX supporter_home ON supporter (home, rung, document);
+CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
+CREATE INDEX supporter_care ON supporter (looked_after_by, document) WHERE looked_after_by IS NOT NULL;
+
+-- By what she can be found exactly: e-mail addresses and telephone numbers.
+CREATE TABLE reach (
+  value TEXT NOT NULL,
+  document INTEGER NOT NULL,
+  PRIMARY KEY (value, document)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reach_document ON reach (document);
+
+-- Events by id, so that an ask, a piece of evidence or a sign-up can be named alone.
+CREATE TABLE event (
+  document INTEGER NOT NULL,
+  event_id BLOB NOT NULL,
+  kind TEXT NOT NULL,
+  at INTEGER NOT NULL,                -- Unix ms
+  PRIMARY KEY (document, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX event_suffix ON event (substr(event_id, 13));
+
+-- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
+CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = "unicode61 remove_diacritics 2");
+INSERT INTO fts (fts, rank) VALUES ('secure-delete', 1);
+
+-- Figures kept in the transaction that changes them.
+CREATE TABLE counter (
+  scope INTEGER NOT NULL,             -- scope.id of the chapter; 0: waiting
+  name TEXT NOT NULL,
+  value INTEGER NOT NULL,
+  PRIMARY KEY (scope, name)
+) STRICT, WITHOUT ROWID;
+
+-- A chapter's card as shown. Made from its document.
+CREATE TABLE card (
+  document INTEGER PRIMARY KEY,
+  chapter BLOB,                       -- the chapter's scope, UUID
+  view TEXT NOT NULL
+) STRICT;
+CREATE INDEX card_chapter ON card (chapter);
+
+-- What a form proposes for someone who is known. Not part of the view.
+CREATE TABLE proposal (
+  id INTEGER PRIMARY KEY,
+  proposal_id BLOB NOT NULL UNIQUE,   -- UUIDv7
+  document INTEGER NOT NULL,
+  sign_up BLOB NOT NULL,              -- event id
+  key TEXT NOT NULL,
+  value TEXT NOT NULL,
+  at INTEGER NOT NULL,                -- Unix ms
+  state TEXT NOT NULL CHECK (state IN ('open', 'taken', 'dropped'))
+) STRICT;
+CREATE INDEX proposal_open ON proposal (document) WHERE state = 'open';
+
+-- What a chapter keeps to itself about a supporter. No feed reads this.
+CREATE TABLE private_note (
+  id INTEGER PRIMARY KEY,
+  note_id BLOB NOT NULL UNIQUE,       -- UUIDv7
+  document INTEGER NOT NULL,
+  event BLOB,                         -- the one-to-one to which it belongs
+  kind TEXT NOT NULL CHECK (kind IN ('note', 'story', 'interest', 'relationships')),
+  by TEXT NOT NULL,
+  text TEXT NOT NULL,
+  at INTEGER NOT NULL                 -- Unix ms
+) STRICT;
+CREATE INDEX private_note_document ON private_note (document);
+
+-- Fields and tags that the network has not declared. No feed reads this.
+CREATE TABLE private_field (
+  document INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (document, name)
+) STRICT, WITHOUT ROWID;
+
+-- Answers that were given to requests with an idempotency key.
+CREATE TABLE answer (
+  key BLOB PRIMARY KEY,               -- SHA-256 of the key
+  request BLOB NOT NULL,              -- SHA-256 of the request's body
+  body TEXT NOT NULL,
+  at INTEGER NOT NULL                 -- Unix ms
+) STRICT, WITHOUT ROWID;

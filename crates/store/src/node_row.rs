@@ -1,0 +1,112 @@
+//! What this node is: one row.
+
+use model::{Incarnation, NodeId, Timestamp};
+use rusqlite::{Connection, params};
+
+use crate::error::During as _;
+use crate::{Read, StoreError, Tx};
+
+/// Which program's database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A hub's.
+    Hub,
+    /// A chapter's.
+    Chapter,
+}
+
+impl NodeKind {
+    /// The word in the database and in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::Chapter => "chapter",
+        }
+    }
+}
+
+/// What this node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Hub or chapter.
+    pub kind: NodeKind,
+    /// Its name.
+    pub name: String,
+    /// ISO 3166-1 alpha-2, taken where a sign-up names none.
+    pub country: String,
+    /// The SHA-256 of its public key.
+    pub node_id: NodeId,
+    /// This life of its database.
+    pub incarnation: Incarnation,
+}
+
+impl NodeRow {
+    pub(crate) fn insert(&self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO node (one, kind, name, country, node_id, incarnation, created) VALUES (1, ?, ?, ?, ?, ?, ?)";
+        let row = params![
+            self.kind.word(),
+            self.name,
+            self.country,
+            self.node_id.0,
+            self.incarnation.as_bytes(),
+            at.as_millis()
+        ];
+        connection.execute(sql, row).map(drop).during("say what node it is")
+    }
+
+    pub(crate) fn read(connection: &Connection) -> Result<Self, StoreError> {
+        let sql = "SELECT kind, name, country, node_id, incarnation FROM node";
+        connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement.query_row([], |row| {
+                    let kind: String = row.get(0)?;
+                    Ok(Self {
+                        kind: if kind == "hub" { NodeKind::Hub } else { NodeKind::Chapter },
+                        name: row.get(1)?,
+                        country: row.get(2)?,
+                        node_id: NodeId(row.get(3)?),
+                        incarnation: Incarnation::from_bytes(row.get(4)?),
+                    })
+                })
+            })
+            .during("say what node it is")
+    }
+}
+
+impl Read<'_> {
+    /// What this node is.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn node(&self) -> Result<NodeRow, StoreError> {
+        NodeRow::read(self.0)
+    }
+
+    /// Where children reach this node, as it last served.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn address(&self) -> Result<Option<String>, StoreError> {
+        Ok(self.one("read its address", "SELECT address FROM node", [], |row| row.get(0))?.flatten())
+    }
+}
+
+impl Tx<'_> {
+    /// Notes where children reach this node.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn set_address(&self, address: &str) -> Result<(), StoreError> {
+        self.run("note its address", "UPDATE node SET address = ?", params![address]).map(drop)
+    }
+
+    /// Renames the node.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn rename_node(&self, name: &str) -> Result<(), StoreError> {
+        self.run("rename the node", "UPDATE node SET name = ?", params![name]).map(drop)
+    }
+}

@@ -1,0 +1,158 @@
+//! Opening a node's database: directory, pragmas, migrations.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::During as _;
+use crate::node_row::NodeRow;
+use crate::writer::{Reader, Writer};
+use crate::{NodeKind, SCHEMA_VERSION, StoreError};
+
+/// The database's file in a node's directory.
+pub const DATABASE_FILE: &str = "chapterhouse.db";
+/// Migrations by number, from 1. A released one is never edited.
+const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("migrations/0001.sql")];
+/// The first SQLite without the WAL-reset bug, as `sqlite3_libversion_number` counts.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// How long a connection waits for another process's write, in ms: the longest group of a busy server is 50 ms.
+const BUSY_MS: u64 = 10_000;
+
+/// A node's database file.
+#[derive(Clone, Debug)]
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// Makes a new database in a directory, which is made if it is not there (mode 0700, files 0600).
+    ///
+    /// # Errors
+    /// When there is one already, or the directory can't be written.
+    pub fn create(directory: &Path, node: &NodeRow, at: Timestamp) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE_FILE);
+        if path.exists() {
+            return Err(StoreError::NodeThere(directory.to_owned()));
+        }
+        private_directory(directory)?;
+        // Made under another name and moved into place: a crash leaves no half of a node behind.
+        let fresh = directory.join("chapterhouse.new");
+        if fresh.exists() {
+            fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
+        }
+        private_file(&fresh)?;
+        {
+            let mut connection = connect(&fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.pragma_update(None, "journal_mode", "DELETE").during("set its journal")?;
+            migrate(&mut connection)?;
+            node.insert(&connection, at)?;
+        }
+        fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
+        let store = Self { path };
+        store.writer()?;
+        Ok(store)
+    }
+
+    /// Opens the database in a directory, migrating it if it is older.
+    ///
+    /// # Errors
+    /// When there is none, it is of the other program, or a newer program wrote it.
+    pub fn open(directory: &Path, wanted: NodeKind) -> Result<Self, StoreError> {
+        if rusqlite::version_number() < SQLITE_VERSION_MIN {
+            return Err(StoreError::OldSqlite(rusqlite::version()));
+        }
+        let path = directory.join(DATABASE_FILE);
+        if !path.exists() {
+            return Err(StoreError::NoNode(directory.to_owned()));
+        }
+        let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        migrate(&mut connection)?;
+        let found = NodeRow::read(&connection)?.kind;
+        if found != wanted {
+            let (found, wanted) = (found.word(), wanted.word());
+            return Err(StoreError::OtherKind { path: directory.to_owned(), found, wanted });
+        }
+        Ok(Self { path })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection that writes. One a process; others wait for its transactions.
+    ///
+    /// # Errors
+    /// When the file can't be opened.
+    pub fn writer(&self) -> Result<Writer, StoreError> {
+        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "journal_mode", "WAL").during("set its journal")?;
+        connection.pragma_update(None, "synchronous", "FULL").during("set its durability")?;
+        connection.pragma_update(None, "secure_delete", "ON").during("set its erasing")?;
+        Ok(Writer::new(connection))
+    }
+
+    /// A connection that only reads.
+    ///
+    /// # Errors
+    /// When the file can't be opened.
+    pub fn reader(&self) -> Result<Reader, StoreError> {
+        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "query_only", "ON").during("be opened for reading")?;
+        Ok(Reader::new(connection))
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).during("be opened")?;
+    connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).during("be opened")?;
+    connection.pragma_update(None, "foreign_keys", "OFF").during("be opened")?;
+    connection.pragma_update(None, "cache_size", -16_000).during("be opened")?;
+    connection.pragma_update(None, "temp_store", "MEMORY").during("be opened")?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let version = |connection: &Connection| {
+        connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).during("say its schema")
+    };
+    if version(connection)? > SCHEMA_VERSION {
+        return Err(StoreError::NewerSchema { found: version(connection)?, known: SCHEMA_VERSION });
+    }
+    while version(connection)? < SCHEMA_VERSION {
+        let tx =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).during("be migrated")?;
+        // Read again inside the transaction: two programs may start at once.
+        let at = version(&tx)?;
+        if let Some(sql) = MIGRATIONS.get(at as usize) {
+            tx.execute_batch(sql).during("be migrated")?;
+            tx.pragma_update(None, "user_version", at + 1).during("be migrated")?;
+        }
+        tx.commit().during("be migrated")?;
+    }
+    Ok(())
+}
+
+fn file(step: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::File { step, path, source }
+}
+
+/// Only the owner may enter it.
+#[cfg(unix)]
+fn private_directory(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("make", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(file("close to others", path))
+}
+
+/// Only the owner may read it. SQLite gives the WAL and its index the same mode.
+#[cfg(unix)]
+fn private_file(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    made.map(drop).map_err(file("make", path))
+}

@@ -1,0 +1,70 @@
+//! Matching sign-ups with who is known, and answers that were given before.
+
+use model::{DocId, EmailAddress, Timestamp};
+use rusqlite::params;
+
+use crate::{Read, StoreError, Tx};
+
+/// Whether somebody with one of these addresses is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// Nobody is.
+    New,
+    /// This person.
+    Known(DocId),
+}
+
+/// An answer that was given before under the same key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// None.
+    Never,
+    /// To the same request.
+    Same(String),
+    /// To another request: the key is used twice.
+    Other,
+}
+
+impl Read<'_> {
+    /// Who has one of these e-mail addresses; of several, the one who came first.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn match_emails(&self, emails: &[EmailAddress]) -> Result<Match, StoreError> {
+        let sql = "SELECT d.doc_id FROM reach r JOIN document d ON d.id = r.document
+                   WHERE r.value = ? AND d.state != 'erased' ORDER BY d.doc_id LIMIT 1";
+        for email in emails {
+            let found = self.one("match an address", sql, params![email.as_str()], |row| row.get(0))?;
+            if let Some(id) = found {
+                return Ok(Match::Known(DocId::from_bytes(id)));
+            }
+        }
+        Ok(Match::New)
+    }
+
+    /// What was answered to this key before.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn answered(&self, key: &[u8; 32], request: &[u8; 32]) -> Result<Answered, StoreError> {
+        let sql = "SELECT request, body FROM answer WHERE key = ?";
+        let found =
+            self.one("look for an answer", sql, params![key], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get(1)?)))?;
+        Ok(match found {
+            None => Answered::Never,
+            Some((same, body)) if same == *request => Answered::Same(body),
+            Some(_) => Answered::Other,
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps an answer, so that a repeated request gets the same one.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn keep_answer(&self, key: &[u8; 32], request: &[u8; 32], body: &str, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO answer (key, request, body, at) VALUES (?, ?, ?, ?)";
+        self.run("keep an answer", sql, params![key, request, body, at.as_millis()]).map(drop)
+    }
+}

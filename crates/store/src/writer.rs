@@ -1,0 +1,135 @@
+//! The writing connection with its transactions, and the reading ones.
+
+use std::ops::Deref;
+
+use rusqlite::{Connection, Params};
+
+use crate::StoreError;
+use crate::error::During as _;
+use crate::rows::Read;
+
+/// The connection that writes.
+#[derive(Debug)]
+pub struct Writer(Connection);
+
+impl Writer {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+
+    /// Opens a transaction that takes several jobs, each of which succeeds or fails alone.
+    ///
+    /// # Errors
+    /// When another process writes for longer than this one waits.
+    pub fn begin(&mut self) -> Result<Group<'_>, StoreError> {
+        self.0.execute_batch("BEGIN IMMEDIATE").during("begin to write")?;
+        Ok(Group { connection: &self.0, open: true })
+    }
+
+    /// Runs one job in a transaction of its own.
+    ///
+    /// # Errors
+    /// The job's, or the commit's: nothing of it is kept then.
+    pub fn commit<T>(&mut self, job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut group = self.begin()?;
+        let made = group.run(job)?;
+        group.commit()?;
+        Ok(made)
+    }
+}
+
+/// A transaction of several jobs. Dropped without a commit, it is as if it had not been.
+#[derive(Debug)]
+pub struct Group<'a> {
+    connection: &'a Connection,
+    open: bool,
+}
+
+impl Group<'_> {
+    /// Runs a job; when it fails, what it wrote is taken back and the others stand.
+    ///
+    /// # Errors
+    /// The job's.
+    pub fn run<T>(&mut self, job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.connection.prepare_cached("SAVEPOINT job").and_then(|mut s| s.execute([])).during("begin to write")?;
+        let made = job(&Tx(Read(self.connection)));
+        let end = if made.is_ok() { "RELEASE job" } else { "ROLLBACK TO job" };
+        self.connection.prepare_cached(end).and_then(|mut s| s.execute([])).during("end a write")?;
+        if made.is_err() {
+            self.connection.prepare_cached("RELEASE job").and_then(|mut s| s.execute([])).during("end a write")?;
+        }
+        made
+    }
+
+    /// Makes it last: after this, it survives the loss of power.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is kept then.
+    pub fn commit(mut self) -> Result<(), StoreError> {
+        self.connection.execute_batch("COMMIT").during("commit")?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // SQLite rolls back by itself when the connection goes; there is nobody to tell of a failure here.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// An open transaction.
+#[derive(Debug)]
+pub struct Tx<'a>(Read<'a>);
+
+impl<'a> Deref for Tx<'a> {
+    type Target = Read<'a>;
+
+    fn deref(&self) -> &Read<'a> {
+        &self.0
+    }
+}
+
+impl Tx<'_> {
+    /// Runs a statement; gives the number of rows.
+    pub(crate) fn run(&self, step: &'static str, sql: &'static str, row: impl Params) -> Result<usize, StoreError> {
+        self.0.0.prepare_cached(sql).and_then(|mut statement| statement.execute(row)).during(step)
+    }
+
+    /// Runs an insert; gives the new row's number.
+    pub(crate) fn insert(&self, step: &'static str, sql: &'static str, row: impl Params) -> Result<i64, StoreError> {
+        self.0.0.prepare_cached(sql).and_then(|mut statement| statement.insert(row)).during(step)
+    }
+}
+
+/// A connection that only reads.
+#[derive(Debug)]
+pub struct Reader(Connection);
+
+impl Reader {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+
+    /// Reads at one moment: everything that the job sees stood at once.
+    ///
+    /// # Errors
+    /// The job's, or when the read can't begin.
+    pub fn at_once<T>(&mut self, job: impl FnOnce(&Read<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let tx = self.0.transaction().during("begin to read")?;
+        let made = job(&Read(&tx));
+        drop(tx);
+        made
+    }
+
+    /// A number that differs from the last one when another connection has written meanwhile.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn version(&self) -> Result<i64, StoreError> {
+        self.0.pragma_query_value(None, "data_version", |row| row.get(0)).during("say whether it changed")
+    }
+}
