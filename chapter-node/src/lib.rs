@@ -1,1 +1,17 @@
 //! The chapter's program: dials its parent, serves its organisers.
+//!
+//! **Invariant:** everything here works with the parent unreachable, for any time. Knows nothing of SQL, Automerge or gRPC.
+
+mod arguments;
+mod commands;
+mod site;
+mod today;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    cli::run(|arguments: &Arguments| arguments.globals.json, commands::run)
+}

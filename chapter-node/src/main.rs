@@ -1,1 +1,5 @@
-fn main() {}
+//! The chapter's program.
+
+fn main() -> std::process::ExitCode {
+    chapter_node::main()
+}

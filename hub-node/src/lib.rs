@@ -1,1 +1,23 @@
 //! The parent's program: accepts children, places sign-ups, serves national staff.
+//!
+//! **Invariant:** a sign-up is placed by the territories in force, in the words that stand in her record. Knows nothing of
+//! SQL, Automerge or gRPC.
+
+mod arguments;
+mod chapters;
+mod commands;
+mod import;
+mod osdi;
+mod pages;
+mod routing;
+mod sign_up_page;
+mod site;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    cli::run(|arguments: &Arguments| arguments.globals.json, commands::run)
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The parent's program.
+
+fn main() -> std::process::ExitCode {
+    hub_node::main()
+}

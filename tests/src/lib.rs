@@ -1,1 +1,9 @@
-//! Whole-system tests: harness, simulation, end to end, tidy; the programs behind xtask.
+//! Whole-system tests: the harness that runs the real programs, the small world of the simulation, and the story.
+//!
+//! **Invariant:** nothing here is a stand-in for what a user would run: real binaries, real databases, real sockets.
+
+pub mod harness;
+pub mod http;
+pub mod sign_ups;
+pub mod story;
+pub mod world;

@@ -307,7 +307,17 @@ impl Atlas {
                 )
             }
             Reason::UnknownCode => format!("We don't know the postal code {}.", shown_code(evidence)),
-            _ => format!("No chapter serves {} yet.", in_words(evidence)),
+            Reason::OwnChoice
+            | Reason::PostalCode
+            | Reason::PostalRange
+            | Reason::PostalPrefix
+            | Reason::County
+            | Reason::Region
+            | Reason::Country
+            | Reason::UnreadableCode
+            | Reason::Conflict
+            | Reason::NoChapter
+            | Reason::ChapterPaused => format!("No chapter serves {} yet.", in_words(evidence)),
         }
     }
 

@@ -1,1 +1,24 @@
-//! What both programs share at a terminal: arguments, configuration, output, exit codes.
+//! What both programs share at a terminal: arguments, configuration, output, exit codes, and the commands that are the
+//! same at both.
+//!
+//! **Invariants:** results go to stdout, everything else to stderr; a failure is one sentence with what to do; bad input
+//! leaves nothing half done. Knows nothing of SQL, gRPC or of which chapter serves a place.
+
+mod config;
+mod failure;
+mod globals;
+mod out;
+mod person;
+mod serve;
+mod shared;
+mod status;
+mod table;
+
+pub use config::Config;
+pub use failure::Failure;
+pub use globals::{Globals, Program, run};
+pub use out::Out;
+pub use person::{find_person, personal};
+pub use serve::{ServePlan, serve};
+pub use shared::{Shared, run_shared};
+pub use table::table;

@@ -90,6 +90,7 @@ pub(crate) struct Plan {
     notes: Vec<NewNote>,
     ends: Option<(ProposalId, ProposalState)>,
     proposals: Option<(EventId, Vec<store::NewProposal>)>,
+    places: Option<ScopeId>,
 }
 
 impl Plan {
@@ -103,7 +104,11 @@ impl Plan {
     }
 
     fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.notes.is_empty() && self.ends.is_none() && self.proposals.is_none()
+        self.writes.is_empty()
+            && self.notes.is_empty()
+            && self.ends.is_none()
+            && self.proposals.is_none()
+            && self.places.is_none()
     }
 }
 
@@ -134,7 +139,7 @@ impl Node {
             if plan.is_empty() {
                 return Ok(());
             }
-            let Plan { writes, notes, ends, proposals } = plan;
+            let Plan { writes, notes, ends, proposals, places } = plan;
             let mut loaded = loaded;
             let stamp = self.stamp(by);
             let written = loaded.record.edit(&writes, &stamp);
@@ -151,7 +156,7 @@ impl Node {
                 if let Some((sign_up, proposals)) = &proposals {
                     tx.propose(document, *sign_up, proposals, at)?;
                 }
-                Ok(())
+                places.map_or(Ok(()), |chapter| tx.place(document, chapter))
             });
             match committed {
                 Err(NodeError::Store(error)) if error.can_be_redone() => {}
@@ -441,6 +446,28 @@ impl Node {
             };
             Ok(Plan { writes, ends, ..Plan::default() })
         })
+    }
+
+    /// Places somebody who waits into a chapter, by a person's word.
+    ///
+    /// # Errors
+    /// When she is in a chapter already, or the chapter is not known.
+    pub fn place_by_hand(&self, person: DocId, slug: &str, by: &str) -> Result<(), NodeError> {
+        let (chapter, row) = self.read(|read| Ok((read.chapter(slug)?, read.person(person)?)))?;
+        if let Some(there) = row.chapter_name {
+            let words = format!("she is in {there} already; a transfer between chapters asks both");
+            return Err(NodeError::Refused(words));
+        }
+        let fact = model::PlacementFact {
+            chapter: Some(chapter.scope),
+            reason: "by_hand".to_owned(),
+            explanation: format!("Placed into \u{201c}{}\u{201d} by {by}.", chapter.name),
+            flags: Vec::new(),
+            territory_version: 0,
+            gazetteer_version: String::new(),
+        };
+        let placed = event(None, by, Body::Placement(fact));
+        self.edit(person, by, |_, _| Ok(Plan { places: Some(chapter.scope), ..Plan::event(&placed) }))
     }
 
     /// Changes fields of a chapter's card.

@@ -28,6 +28,6 @@ fn main() -> anyhow::Result<()> {
     table.extend(rows.values().map(String::as_str));
     let packed = zstd::bulk::compress(table.as_bytes(), 19)?;
     std::fs::write(&output, &packed).with_context(|| format!("writing {output}"))?;
-    println!("{} codes, {} bytes", rows.len(), packed.len());
+    tests::harness::say(&format!("{} codes, {} bytes", rows.len(), packed.len()));
     Ok(())
 }

@@ -1,0 +1,92 @@
+//! The arguments of `chapter-node`.
+
+use clap::{Parser, Subcommand};
+use cli::{Globals, Program, Shared};
+use store::NodeKind;
+
+/// This program.
+pub(crate) const PROGRAM: Program =
+    Program { name: "chapter-node", data_variable: "CHAPTER_DATA", data_default: "chapter", kind: NodeKind::Chapter };
+
+/// A chapter's own node: its people, its notes, its link to the network
+///
+/// Without a command it serves, as `chapter-node serve`.
+#[derive(Debug, Parser)]
+#[command(name = "chapter-node", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Join a network with the line that it sent you
+    #[command(after_help = "Example:\n  chapter-node join chapterhouse-invite-1.3f...  --data ./la")]
+    Join {
+        /// The invitation
+        invite: String,
+        /// This node's name, if not the chapter's
+        #[arg(long)]
+        name: Option<String>,
+        /// Accept what the network will see, without being asked
+        #[arg(long)]
+        accept_statement: bool,
+    },
+    /// Serve pages and keep the link, in the foreground
+    #[command(after_help = "Example:\n  chapter-node serve --http 127.0.0.1:8090")]
+    Serve {
+        /// Where pages are served [default: 127.0.0.1:8090]
+        #[arg(long, value_name = "ADDR")]
+        http: Option<String>,
+    },
+    /// One full exchange with the network. Exit 3 if it can't be reached: nothing is lost
+    #[command(after_help = "Example:\n  chapter-node sync && chapter-node state-hash")]
+    Sync,
+    /// Notes that stay in this chapter, on this node
+    #[command(subcommand)]
+    Note(Note),
+    /// The chapter's card: what new people see of it
+    #[command(subcommand)]
+    Card(Card),
+    /// Whom to call next
+    #[command(after_help = "Example:\n  chapter-node today")]
+    Today,
+    #[command(flatten)]
+    Shared(Shared),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Note {
+    /// Keep a note
+    #[command(after_help = "Example:\n  chapter-node note add 2f6d1c0a \"prefers the evening\"")]
+    Add {
+        /// Her id
+        id: String,
+        /// The note
+        text: String,
+    },
+    /// List notes and one-to-one texts, the newest first
+    #[command(after_help = "Example:\n  chapter-node note list 2f6d1c0a")]
+    List {
+        /// Her id
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Card {
+    /// Change fields: name, place, contact, call_by, next_meeting, working_on
+    #[command(
+        after_help = "Example:\n  chapter-node card edit next_meeting=\"Tuesday 7 pm, Union Hall\" call_by=\"Ana, within two days\""
+    )]
+    Edit {
+        /// FIELD=VALUE; an empty value clears the field
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        edits: Vec<String>,
+    },
+    /// Show the card
+    #[command(after_help = "Example:\n  chapter-node card show")]
+    Show,
+}

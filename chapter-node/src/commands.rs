@@ -1,0 +1,180 @@
+//! Runs the commands of `chapter-node`.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use clap::CommandFactory as _;
+use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, serve, table};
+use node::{Invite, Node, SyncOutcome, join, look};
+use serde_json::{Value, json};
+use store::{Filter, Page};
+use web::{ago, person_json};
+
+use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
+use crate::site;
+
+/// New people shown by `today`: what one evening of calls holds.
+const NEW_SHOWN: usize = 20;
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { globals, command } = arguments;
+    let (out, by) = (Out::new(globals.json), globals.by()?);
+    match command.unwrap_or(Command::Serve { http: None }) {
+        Command::Shared(Shared::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Join { invite, name, accept_statement } => {
+            join_network(&globals, &invite, name.as_deref(), accept_statement, out)
+        }
+        Command::Serve { http } => {
+            let node = globals.open(PROGRAM)?;
+            let configured = Config::read(node.directory())?.http;
+            let http = http.or(configured).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
+            serve(&node, ServePlan { http, grpc: None, router: site::router(&node) })
+        }
+        Command::Sync => sync(&globals.open(PROGRAM)?, out),
+        Command::Note(command) => note(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Card(command) => card(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Today => today(&globals.open(PROGRAM)?, out),
+        Command::Shared(command) => run_shared(&globals.open(PROGRAM)?, &command, out, &by),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))
+}
+
+fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: bool, out: Out) -> Result<(), Failure> {
+    let invite: Invite = invite.parse()?;
+    let directory = globals.directory(PROGRAM);
+    if let Ok(node) = Node::open(&directory, PROGRAM.kind) {
+        let parent = node.read(|read| read.parent())?;
+        if parent.is_some_and(|link| link.address.as_deref() == Some(invite.address.as_str())) {
+            out.result(&json!({"node": node.id().to_string(), "joined": true}), || {
+                format!("{} has joined already", node.row().name)
+            });
+            return Ok(());
+        }
+    }
+    let runtime = runtime()?;
+    let offer = runtime.block_on(look(&invite))?;
+    Out::note(&format!(
+        "{} invites this node into its chapter {}.\n\n{}\n",
+        offer.network, offer.chapter, offer.statement
+    ));
+    if !accepted && !asked()? {
+        return Err(Failure::refused("not joined: what the network will see was not accepted"));
+    }
+    let node = runtime.block_on(join(&directory, &invite, name))?;
+    let made = json!({"node": node.id().to_string(), "chapter": offer.slug, "network": offer.network});
+    out.result(&made, || format!("joined {} as {}. Now: chapter-node serve", offer.network, node.row().name));
+    Ok(())
+}
+
+fn asked() -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        let hint = "read it, then give --accept-statement";
+        return Err(Failure::refused("somebody has to accept what the network will see").hint(hint));
+    }
+    Out::note("Do you accept that? [y/N]");
+    let mut answer = String::new();
+    stdin
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::failed(format!("could not read the answer: {error}")))?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+fn sync(node: &Node, out: Out) -> Result<(), Failure> {
+    match runtime()?.block_on(node.sync())? {
+        SyncOutcome::InStep => {
+            out.result(&json!({"state": "in_step"}), || "in step with the network".to_owned());
+            Ok(())
+        }
+        SyncOutcome::Unreachable(words) => Err(Failure::unreachable(format!("the network can't be reached: {words}"))),
+        SyncOutcome::Refused(words) => Err(Failure::refused(format!("the network refused: {words}"))),
+    }
+}
+
+fn note(node: &Node, command: &Note, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Note::Add { id, text } => {
+            let person = find_person(node, id)?.document;
+            let id = node.add_note(person, text.as_str().into(), by)?;
+            out.result(&json!({"id": id.to_string()}), || id.to_string());
+        }
+        Note::List { id } => {
+            let person = find_person(node, id)?.document;
+            let notes = node.read(|read| read.notes(person))?;
+            let one = |note: &store::Note| json!({"id": note.id.to_string(), "kind": note.kind, "by": note.by, "text": note.text, "at": note.at, "event": note.event.map(|id| id.to_string())});
+            let made: Vec<Value> = notes.iter().map(one).collect();
+            out.result(&json!({"notes": made}), || {
+                let row = |note: &store::Note| {
+                    vec![
+                        note.at.for_people(),
+                        note.by.expose().to_owned(),
+                        note.kind.clone(),
+                        note.text.expose().to_owned(),
+                    ]
+                };
+                let rows: Vec<Vec<String>> = notes.iter().map(row).collect();
+                if rows.is_empty() { "no notes".to_owned() } else { table(&["when", "who", "kind", "text"], &rows) }
+            });
+        }
+    }
+    Ok(())
+}
+
+fn card(node: &Node, command: &Card, out: Out, by: &str) -> Result<(), Failure> {
+    node.settle()?;
+    let own = node.read(|read| read.own_scope())?;
+    let chapter = own.ok_or_else(|| Failure::refused("this node belongs to no chapter yet"))?;
+    if let Card::Edit { edits } = command {
+        let read = |edit: &String| {
+            let (field, value) =
+                edit.split_once('=').ok_or_else(|| Failure::usage(format!("{edit:?} is not FIELD=VALUE")))?;
+            Ok::<_, Failure>((field.to_owned(), value.to_owned()))
+        };
+        let edits = edits.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        if node.read(|read| read.card_document(chapter))?.is_none() {
+            return Err(
+                Failure::refused("the card has not come from the network yet").hint("run `chapter-node sync` first")
+            );
+        }
+        node.edit_card(chapter, &edits, by)?;
+    }
+    let card = node.read(|read| read.card(chapter))?.unwrap_or_default();
+    out.result(&json!({"card": card.fields}), || {
+        let rows: Vec<Vec<String>> =
+            card.fields.iter().map(|(field, value)| vec![field.clone(), value.clone()]).collect();
+        table(&["field", "value"], &rows)
+    });
+    Ok(())
+}
+
+fn today(node: &Node, out: Out) -> Result<(), Failure> {
+    let tally = node.tally()?;
+    let filter = Filter { untried: true, ..Filter::default() };
+    let people = node.read(|read| read.people(&filter, Page { limit: NEW_SHOWN, after: None }))?;
+    let made: Vec<Value> = people.iter().map(person_json).collect();
+    out.result(&json!({"new": made, "conflicts": tally.conflicts, "proposals": tally.proposals}), || {
+        let row = |person: &store::PersonRow| {
+            let id = person.supporter.id.to_string();
+            let phone = person.supporter.phones.first().map_or("", |phone| phone.number.as_str()).to_owned();
+            vec![
+                id[id.len() - 8..].to_owned(),
+                person.supporter.display_name(),
+                phone,
+                ago(Some(person.supporter.id.created_at()), node.now()),
+            ]
+        };
+        let rows: Vec<Vec<String>> = people.iter().map(row).collect();
+        if rows.is_empty() {
+            "nobody new to call".to_owned()
+        } else {
+            table(&["id", "to call", "phone", "signed up"], &rows)
+        }
+    });
+    Ok(())
+}

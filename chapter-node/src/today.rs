@@ -1,0 +1,103 @@
+//! Today: whom to call next, with why she is here.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use model::Body;
+use node::NodeError;
+use store::{Filter, Page, PersonRow};
+use web::{Problem, Shell, Site, WebError, ago, html, working_as};
+
+/// People to call on one page: what one evening holds.
+const SHOWN: usize = 20;
+
+struct ToCall {
+    id: String,
+    name: String,
+    phone: String,
+    place: String,
+    when: String,
+    why: String,
+}
+
+struct Named {
+    id: String,
+    name: String,
+}
+
+#[derive(Template)]
+#[template(path = "today.html")]
+struct TodayPage {
+    shell: Shell,
+    new: Vec<ToCall>,
+    needs: Vec<Named>,
+    proposals: u64,
+    people: u64,
+    rungs: Vec<(String, String, u64)>,
+}
+
+fn to_call(person: &PersonRow, now: model::Timestamp) -> ToCall {
+    let her = &person.supporter;
+    let why =
+        her.events.iter().rev().find_map(|event| {
+            if let Body::Placement(fact) = &event.body { Some(fact.explanation.clone()) } else { None }
+        });
+    let address = her.addresses.first();
+    ToCall {
+        id: her.id.to_string(),
+        name: her.display_name(),
+        phone: her
+            .phones
+            .first()
+            .map_or_else(String::new, |phone| phone.number.as_str().trim_start_matches("raw:").to_owned()),
+        place: address
+            .and_then(|address| address.postal_code.as_ref())
+            .map_or_else(String::new, |code| code.expose().to_owned()),
+        when: ago(Some(her.id.created_at()), now),
+        why: why.unwrap_or_else(|| "Added by this chapter.".to_owned()),
+    }
+}
+
+fn build(site: &Site, by: &str) -> Result<TodayPage, WebError> {
+    let tally = site.node.tally()?;
+    let untried = Filter { untried: true, ..Filter::default() };
+    let conflicts = Filter { conflicts: true, ..Filter::default() };
+    let page = |limit| Page { limit, after: None };
+    let (new, needs, settings) = site.node.read(|read| {
+        Ok((read.people(&untried, page(SHOWN))?, read.people(&conflicts, page(SHOWN))?, read.settings()?))
+    })?;
+    let now = site.node.now();
+    let rung = |(nth, rung): (usize, &model::Rung)| {
+        let count = tally.rungs.iter().find(|(id, _)| id == rung.id.as_str()).map_or(0, |(_, count)| *count);
+        (format!("rung-{}", nth + 1), rung.label.clone(), count)
+    };
+    Ok(TodayPage {
+        shell: site.shell("Today", "/", by)?,
+        new: new.iter().map(|person| to_call(person, now)).collect(),
+        needs: needs
+            .iter()
+            .map(|p| Named { id: p.supporter.id.to_string(), name: p.supporter.display_name() })
+            .collect(),
+        proposals: tally.proposals,
+        people: tally.supporters,
+        rungs: settings.ladder.rungs().iter().enumerate().map(rung).collect(),
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
+) -> Result<T, WebError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
+}
+
+pub(crate) async fn page(State(site): State<Site>, headers: HeaderMap) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    Ok(html(&blocking(move || build(&site, &by)).await?))
+}
+
+/// Whether the database answers.
+pub(crate) async fn ready(State(site): State<Site>) -> Result<&'static str, Problem> {
+    let asked = blocking(move || Ok(site.node.read(|read| read.node()).map(drop)?));
+    asked.await.map(|()| "ready").map_err(|error| error.0)
+}

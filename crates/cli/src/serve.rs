@@ -1,0 +1,73 @@
+//! Serving in the foreground, until a signal.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use node::{Node, Serving, loopback_only};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::{Failure, Out};
+
+/// How long open pages may take to end after a signal: they are live streams that never end by themselves.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What to serve.
+pub struct ServePlan {
+    /// Where pages are served.
+    pub http: String,
+    /// Where children are accepted, at a hub.
+    pub grpc: Option<String>,
+    /// The pages.
+    pub router: Router,
+}
+
+impl std::fmt::Debug for ServePlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServePlan({}, {:?})", self.http, self.grpc)
+    }
+}
+
+/// Serves until SIGTERM or SIGINT. The first line on stdout says where.
+///
+/// # Errors
+/// When an address can't be listened on, or another process serves the node.
+pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second subscriber in one process (a test) is no failure.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let http = loopback_only(&plan.http, "the pages")?;
+    let grpc = plan.grpc.as_deref().map(|address| loopback_only(address, "the port for children")).transpose()?;
+    let runtime =
+        tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))?;
+    let outcome = runtime.block_on(run(node, http, grpc, plan.router));
+    runtime.shutdown_timeout(GRACE);
+    outcome
+}
+
+async fn run(node: &Node, http: SocketAddr, grpc: Option<SocketAddr>, router: Router) -> Result<(), Failure> {
+    let failed = |what: &str, error: std::io::Error| Failure::failed(format!("could not {what}: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed("listen for signals", error))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("listen for signals", error))?;
+    let listener = TcpListener::bind(http).await.map_err(|error| failed(&format!("listen on {http}"), error))?;
+    let bound = listener.local_addr().map_err(|error| failed("read the address", error))?;
+    let serving = Serving::start(node, grpc).await?;
+    tokio::task::spawn_blocking(model::warm_phone_metadata);
+    let mut listening = json!({"http": bound.to_string()});
+    if let (Some(object), Some(grpc)) = (listening.as_object_mut(), serving.grpc) {
+        object.insert("grpc".to_owned(), json!(grpc.to_string()));
+    }
+    Out::line(&json!({"listening": listening, "node": node.id().to_string(), "pid": std::process::id()}).to_string());
+    Out::note(&format!("{} is open at http://{bound}", node.row().name));
+    let pages = tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    pages.abort();
+    serving.end().await;
+    Ok(())
+}

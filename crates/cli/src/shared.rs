@@ -1,0 +1,7 @@
+//! The commands that are the same at both programs.
+
+mod arguments;
+mod run;
+
+pub use arguments::Shared;
+pub use run::run_shared;

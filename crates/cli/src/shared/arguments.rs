@@ -1,0 +1,341 @@
+//! The arguments of the commands that are the same at both programs.
+
+use clap::{Args, Subcommand, ValueEnum};
+use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Timestamp};
+
+macro_rules! word_argument {
+    ($name:ident, $of:ty) => {
+        #[doc = concat!("A word of [`", stringify!($of), "`] on a command line.")]
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(pub(super) $of);
+        impl ValueEnum for $name {
+            fn value_variants<'a>() -> &'a [Self] {
+                static ALL: std::sync::OnceLock<Vec<$name>> = std::sync::OnceLock::new();
+                ALL.get_or_init(|| <$of>::ALL.iter().copied().map($name).collect())
+            }
+            fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+                Some(clap::builder::PossibleValue::new(self.0.word()))
+            }
+        }
+    };
+}
+
+word_argument!(How, AttemptHow);
+word_argument!(Outcome, AttemptResult);
+word_argument!(AskWord, AskKind);
+word_argument!(AnswerWord, AnswerKind);
+word_argument!(ChannelWord, Channel);
+word_argument!(StateWord, ConsentState);
+
+/// Commands of both programs.
+#[derive(Debug, Subcommand)]
+pub enum Shared {
+    /// How this node is: people, links, what needs somebody
+    #[command(after_help = "Example:\n  status --json")]
+    Status,
+    /// Check the database: file, sums, view against documents, counters. Exit 5 if anything differs
+    #[command(after_help = "Example:\n  verify && echo sound")]
+    Verify,
+    /// One line that is equal on two nodes when they hold the same
+    #[command(after_help = "Examples:\n  chapter-node state-hash\n  hub-node state-hash --scope la")]
+    StateHash {
+        /// The chapter's slug, or `network`; a chapter's default is its own
+        #[arg(long)]
+        scope: Option<String>,
+    },
+    /// Supporters: list, show, correct
+    #[command(subcommand)]
+    People(People),
+    /// What two nodes wrote differently
+    #[command(subcommand)]
+    Conflicts(Conflicts),
+    /// What a sign-up form proposed for somebody who is known
+    #[command(subcommand)]
+    Proposals(Proposals),
+    /// Tries to reach someone
+    #[command(subcommand)]
+    Attempt(Attempt),
+    /// Structured conversations
+    #[command(subcommand)]
+    OneToOne(OneToOne),
+    /// Concrete requests and what came of them
+    #[command(subcommand)]
+    Ask(Ask),
+    /// The ladder: contact, conversation, commitment, leadership
+    #[command(subcommand)]
+    Ladder(Ladder),
+    /// What somebody agreed to hear from whom
+    #[command(subcommand)]
+    Consent(Consent),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  hub-node completions bash > /etc/bash_completion.d/hub-node")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Supporters.
+#[derive(Debug, Subcommand)]
+pub enum People {
+    /// List people, the newest first
+    #[command(after_help = "Example:\n  people list --query mar --rung contact --limit 20")]
+    List(ListArguments),
+    /// Everything about one person
+    #[command(after_help = "Example:\n  people show 2f6d1c0a")]
+    Show {
+        /// Her id, or a unique beginning or end of it
+        id: String,
+    },
+    /// What happened with one person, oldest first
+    #[command(after_help = "Example:\n  people history 2f6d1c0a")]
+    History {
+        /// Her id
+        id: String,
+    },
+    /// Correct fields
+    #[command(after_help = "Example:\n  people edit 2f6d1c0a family_name=Browne looked_after_by=lee")]
+    Edit {
+        /// Her id
+        id: String,
+        /// FIELD=VALUE; an empty value clears the field
+        #[arg(required = true, value_name = "FIELD=VALUE")]
+        edits: Vec<String>,
+    },
+    /// Add a person to this chapter
+    #[command(
+        after_help = "Example:\n  chapter-node people add --given-name Jo --family-name Park --email jo@example.org --postal-code 90012"
+    )]
+    Add(AddArguments),
+}
+
+#[derive(Args, Debug)]
+#[allow(missing_docs, reason = "clap shows these comments")]
+pub struct ListArguments {
+    /// The beginning of any word of name, e-mail, number, tag, postal code or city
+    #[arg(long)]
+    pub(super) query: Option<String>,
+    /// Only this rung
+    #[arg(long)]
+    pub(super) rung: Option<String>,
+    /// Only with this tag
+    #[arg(long)]
+    pub(super) tag: Option<String>,
+    /// Only whom this login looks after
+    #[arg(long, value_name = "LOGIN")]
+    pub(super) mine: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
+    /// After this one: the `next` of the page before
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) after: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[allow(missing_docs, reason = "clap shows these comments")]
+pub struct AddArguments {
+    #[arg(long)]
+    pub(super) given_name: Option<String>,
+    #[arg(long)]
+    pub(super) family_name: Option<String>,
+    #[arg(long)]
+    pub(super) email: Option<String>,
+    #[arg(long)]
+    pub(super) phone: Option<String>,
+    #[arg(long)]
+    pub(super) postal_code: Option<String>,
+    #[arg(long)]
+    pub(super) city: Option<String>,
+    #[arg(long)]
+    pub(super) region: Option<String>,
+    #[arg(long)]
+    pub(super) country: Option<String>,
+    /// Comma-separated; tags that the network has not declared stay in the chapter
+    #[arg(long)]
+    pub(super) tags: Option<String>,
+}
+
+/// Conflicts.
+#[derive(Debug, Subcommand)]
+pub enum Conflicts {
+    /// List people with a conflict, and what stands
+    #[command(after_help = "Example:\n  conflicts list")]
+    List,
+    /// Settle one on a value
+    #[command(after_help = "Example:\n  conflicts settle 2f6d1c0a family_name Browne")]
+    Settle {
+        /// Her id
+        id: String,
+        /// The field
+        field: String,
+        /// The value that is to stand
+        value: String,
+    },
+}
+
+/// Proposals.
+#[derive(Debug, Subcommand)]
+pub enum Proposals {
+    /// List what waits
+    #[command(after_help = "Example:\n  proposals list")]
+    List,
+    /// Write the value into the record
+    #[command(after_help = "Example:\n  proposals take 7be01a55")]
+    Take {
+        /// The proposal's id
+        id: String,
+    },
+    /// Forget the value
+    #[command(after_help = "Example:\n  proposals drop 7be01a55")]
+    Drop {
+        /// The proposal's id
+        id: String,
+    },
+}
+
+/// Attempts.
+#[derive(Debug, Subcommand)]
+pub enum Attempt {
+    /// Log a try to reach someone
+    #[command(
+        after_help = "Example:\n  attempt log 2f6d1c0a --how call --result talked --line \"wants to help with the clinic\""
+    )]
+    Log {
+        /// Her id
+        id: String,
+        /// How
+        #[arg(long)]
+        how: How,
+        /// What came of it
+        #[arg(long)]
+        result: Outcome,
+        /// When: 2026-11-22T18:40, or a date; now if nothing is said
+        #[arg(long)]
+        at: Option<Timestamp>,
+        /// A line on what was said. The network sees it
+        #[arg(long)]
+        line: Option<String>,
+        /// Not again before this day
+        #[arg(long, value_name = "DATE")]
+        not_before: Option<Date>,
+    },
+}
+
+/// One-to-ones.
+#[derive(Debug, Subcommand)]
+pub enum OneToOne {
+    /// Log a one-to-one. Story and interest stay in the chapter
+    #[command(
+        after_help = "Example:\n  one-to-one log 2f6d1c0a --at 2026-11-22 --minutes 40 --story \"...\" --ask \"come on Tuesday\""
+    )]
+    Log {
+        /// Her id
+        id: String,
+        /// When
+        #[arg(long)]
+        at: Option<Timestamp>,
+        /// How long
+        #[arg(long)]
+        minutes: Option<u32>,
+        /// Her story: private
+        #[arg(long)]
+        story: Option<String>,
+        /// What matters to her: private
+        #[arg(long)]
+        interest: Option<String>,
+        /// Who she is close to: private
+        #[arg(long)]
+        relationships: Option<String>,
+        /// What was asked
+        #[arg(long)]
+        ask: Option<String>,
+        /// The next step
+        #[arg(long)]
+        next: Option<String>,
+        /// Its day
+        #[arg(long, value_name = "DATE")]
+        next_on: Option<Date>,
+    },
+}
+
+/// Asks.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
+    /// Ask for something
+    #[command(
+        after_help = "Example:\n  ask add 2f6d1c0a \"bring two neighbours on Tuesday\" --kind recruit --due 2026-12-01"
+    )]
+    Add {
+        /// Her id
+        id: String,
+        /// What is asked
+        text: String,
+        /// Of which kind
+        #[arg(long, default_value = "task")]
+        kind: AskWord,
+        /// The rung that it is for
+        #[arg(long)]
+        rung: Option<String>,
+        /// By when
+        #[arg(long, value_name = "DATE")]
+        due: Option<Date>,
+    },
+    /// Log what came of an ask
+    #[command(after_help = "Example:\n  ask answer 91c3aa07 kept")]
+    Answer {
+        /// The ask's id
+        event: String,
+        /// What came of it
+        answer: AnswerWord,
+    },
+}
+
+/// The ladder.
+#[derive(Debug, Subcommand)]
+pub enum Ladder {
+    /// The rungs, with how many stand on each and what shows them
+    #[command(after_help = "Example:\n  ladder list")]
+    List,
+    /// Move someone, citing what shows it; or with a written reason, marked as a skip
+    #[command(
+        after_help = "Examples:\n  ladder move 2f6d1c0a conversation --evidence 91c3aa07\n  ladder move 2f6d1c0a commitment --because \"led the last drive\""
+    )]
+    Move {
+        /// Her id
+        id: String,
+        /// The rung
+        rung: String,
+        /// An event that shows it; can be given more than once
+        #[arg(long, value_name = "EVENT")]
+        evidence: Vec<String>,
+        /// Why, in writing
+        #[arg(long, value_name = "TEXT")]
+        because: Option<String>,
+    },
+}
+
+/// Consent.
+#[derive(Debug, Subcommand)]
+pub enum Consent {
+    /// Write what she said, and where
+    #[command(
+        after_help = "Example:\n  consent set 2f6d1c0a --channel email --sender network --state withdrawn --source \"phone call\""
+    )]
+    Set {
+        /// Her id
+        id: String,
+        /// Which channel
+        #[arg(long)]
+        channel: ChannelWord,
+        /// `network`, or a chapter's slug
+        #[arg(long)]
+        sender: String,
+        /// What she said
+        #[arg(long)]
+        state: StateWord,
+        /// Where she said it
+        #[arg(long)]
+        source: String,
+    },
+}

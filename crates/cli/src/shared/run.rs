@@ -1,0 +1,272 @@
+//! Runs the commands of both programs.
+
+use model::{DocId, RungId, Sender, SignUp};
+use node::{AskDraft, AttemptDraft, FieldEdit, Node, OneToOneDraft};
+use serde_json::{Value, json};
+use store::{Filter, NodeKind, Page, PersonRow, ProposalState};
+use web::{event_json, person_json};
+
+use super::arguments::{
+    AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, OneToOne, People, Proposals, Shared,
+};
+use crate::{Failure, Out, find_person, personal, status, table};
+
+/// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
+///
+/// # Errors
+/// As the command says.
+pub fn run_shared(node: &Node, command: &Shared, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Shared::Status => status::status(node, out),
+        Shared::Verify => status::verify(node, out),
+        Shared::StateHash { scope } => status::state_hash(node, scope.as_deref(), out),
+        Shared::People(command) => people(node, command, out, by),
+        Shared::Conflicts(command) => conflicts(node, command, out, by),
+        Shared::Proposals(command) => proposals(node, command, out, by),
+        Shared::Attempt(command) => attempt(node, command, out, by),
+        Shared::OneToOne(command) => one_to_one(node, command, out, by),
+        Shared::Ask(command) => ask(node, command, out, by),
+        Shared::Ladder(command) => ladder(node, command, out, by),
+        Shared::Consent(command) => consent(node, command, out, by),
+        Shared::Completions { .. } => Ok(()),
+    }
+}
+
+fn added(out: Out, id: impl std::fmt::Display) {
+    out.result(&json!({"id": id.to_string()}), || id.to_string());
+}
+
+fn short(id: DocId) -> String {
+    let id = id.to_string();
+    id[id.len() - 8..].to_owned()
+}
+
+fn people_table(people: &[PersonRow]) -> String {
+    let row = |person: &PersonRow| {
+        let her = &person.supporter;
+        let chapter =
+            person.slug.clone().unwrap_or_else(|| format!("waiting ({})", person.waiting.as_deref().unwrap_or("-")));
+        vec![short(her.id), her.display_name(), her.rung.to_string(), chapter]
+    };
+    table(&["id", "name", "rung", "chapter"], &people.iter().map(row).collect::<Vec<_>>())
+}
+
+fn people(node: &Node, command: &People, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        People::List(wanted) => list(node, wanted, out),
+        People::Show { id } => {
+            let found = find_person(node, id)?;
+            let person = node.read(|read| read.person(found.document))?;
+            let made = person_json(&person);
+            out.result(&made, || serde_json::to_string_pretty(&made).unwrap_or_default());
+            Ok(())
+        }
+        People::History { id } => {
+            let found = find_person(node, id)?;
+            let person = node.read(|read| read.person(found.document))?;
+            let events: Vec<Value> = person.supporter.events.iter().map(event_json).collect();
+            out.result(&json!({"events": events}), || {
+                events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+            });
+            Ok(())
+        }
+        People::Edit { id, edits } => {
+            let read = |edit: &String| {
+                let (field, value) =
+                    edit.split_once('=').ok_or_else(|| Failure::usage(format!("{edit:?} is not FIELD=VALUE")))?;
+                Ok::<_, Failure>(FieldEdit { field: field.to_owned(), value: value.to_owned(), shown: None })
+            };
+            let edits = edits.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let found = find_person(node, id)?;
+            node.edit_fields(found.document, &edits, by)?;
+            added(out, found.document);
+            Ok(())
+        }
+        People::Add(wanted) => add(node, wanted, out, by),
+    }
+}
+
+fn list(node: &Node, wanted: &ListArguments, out: Out) -> Result<(), Failure> {
+    node.settle()?;
+    let filter = Filter {
+        query: wanted.query.clone(),
+        rung: wanted.rung.clone().map(RungId::new),
+        tag: wanted.tag.clone(),
+        mine: wanted.mine.clone(),
+        ..Filter::default()
+    };
+    let after: Option<DocId> = wanted.after.as_ref().map(|id| id.parse()).transpose()?;
+    let limit = wanted.limit.clamp(1, 499);
+    let mut people = node.read(|read| read.people(&filter, Page { limit: limit + 1, after }))?;
+    let more = people.len() > limit;
+    people.truncate(limit);
+    let next = people.last().filter(|_| more).map(|person| person.supporter.id.to_string());
+    let made: Vec<Value> = people.iter().map(person_json).collect();
+    out.result(&json!({"people": made, "next": next}), || {
+        if people.is_empty() { "nobody fits".to_owned() } else { people_table(&people) }
+    });
+    if let Some(next) = next.filter(|_| !out.is_json()) {
+        Out::note(&format!("more: --after {next}"));
+    }
+    Ok(())
+}
+
+fn add(node: &Node, wanted: &AddArguments, out: Out, by: &str) -> Result<(), Failure> {
+    if node.kind() == NodeKind::Hub {
+        return Err(Failure::refused("people are added at a chapter; at a hub they sign up")
+            .hint("use `hub-node signup import`"));
+    }
+    let fields = [
+        ("given_name", &wanted.given_name),
+        ("family_name", &wanted.family_name),
+        ("email", &wanted.email),
+        ("phone", &wanted.phone),
+        ("postal_code", &wanted.postal_code),
+        ("locality", &wanted.city),
+        ("region", &wanted.region),
+        ("country", &wanted.country),
+        ("tags", &wanted.tags),
+    ];
+    let given = fields.iter().filter_map(|(name, value)| value.as_deref().map(|value| (*name, value)));
+    let person = SignUp::from_fields(given, &node.row().country)?;
+    added(out, node.add_person(person, by)?);
+    Ok(())
+}
+
+fn conflicts(node: &Node, command: &Conflicts, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Conflicts::List => {
+            node.settle()?;
+            let filter = Filter { conflicts: true, ..Filter::default() };
+            let people = node.read(|read| read.people(&filter, Page { limit: 500, after: None }))?;
+            let one = |person: &PersonRow| {
+                let her = &person.supporter;
+                let each = |c: &model::Conflict| json!({"id": her.id, "field": c.field, "values": c.values});
+                her.conflicts.iter().map(each).collect::<Vec<_>>()
+            };
+            let made: Vec<Value> = people.iter().flat_map(one).collect();
+            out.result(&json!({"conflicts": made}), || {
+                if made.is_empty() {
+                    "no conflicts".to_owned()
+                } else {
+                    made.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+                }
+            });
+            Ok(())
+        }
+        Conflicts::Settle { id, field, value } => {
+            let found = find_person(node, id)?;
+            node.settle_conflict(found.document, field, value, by)?;
+            added(out, found.document);
+            Ok(())
+        }
+    }
+}
+
+fn proposals(node: &Node, command: &Proposals, out: Out, by: &str) -> Result<(), Failure> {
+    node.settle()?;
+    let (id, state) = match command {
+        Proposals::List => {
+            let waiting = node.read(|read| read.proposals(None))?;
+            let one = |p: &store::ProposalRow| json!({"id": p.id.to_string(), "person": p.person, "field": p.key, "value": p.value, "sign_up": p.sign_up, "at": p.at});
+            let made: Vec<Value> = waiting.iter().map(one).collect();
+            out.result(&json!({"proposals": made}), || {
+                if made.is_empty() {
+                    "nothing waits".to_owned()
+                } else {
+                    made.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
+                }
+            });
+            return Ok(());
+        }
+        Proposals::Take { id } => (id, ProposalState::Taken),
+        Proposals::Drop { id } => (id, ProposalState::Dropped),
+    };
+    let proposal = node.read(|read| read.proposal(id))?;
+    node.end_proposal(&proposal, state, by)?;
+    added(out, proposal.id);
+    Ok(())
+}
+
+fn attempt(node: &Node, command: &Attempt, out: Out, by: &str) -> Result<(), Failure> {
+    let Attempt::Log { id, how, result, at, line, not_before } = command;
+    let person = find_person(node, id)?.document;
+    let line = personal(line.as_ref());
+    let draft = AttemptDraft { how: how.0, result: result.0, line, not_before: *not_before, at: *at };
+    added(out, node.log_attempt(person, draft, by)?);
+    Ok(())
+}
+
+fn one_to_one(node: &Node, command: &OneToOne, out: Out, by: &str) -> Result<(), Failure> {
+    let OneToOne::Log { id, at, minutes, story, interest, relationships, ask, next, next_on } = command;
+    let person = find_person(node, id)?.document;
+    let draft = OneToOneDraft {
+        at: *at,
+        minutes: *minutes,
+        ask: personal(ask.as_ref()),
+        next: personal(next.as_ref()),
+        next_on: *next_on,
+        story: personal(story.as_ref()),
+        interest: personal(interest.as_ref()),
+        relationships: personal(relationships.as_ref()),
+    };
+    added(out, node.log_one_to_one(person, draft, by)?);
+    Ok(())
+}
+
+fn ask(node: &Node, command: &Ask, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Ask::Add { id, text, kind, rung, due } => {
+            let person = find_person(node, id)?.document;
+            let rung = rung.clone().map(RungId::new);
+            let draft = AskDraft { text: text.as_str().into(), kind: kind.0, rung, due: *due };
+            added(out, node.add_ask(person, draft, by)?);
+        }
+        Ask::Answer { event, answer } => {
+            let found = find_person(node, event)?;
+            let ask = found.event.ok_or_else(|| Failure::refused("this is a person's id; name the ask's"))?;
+            added(out, node.answer_ask(found.document, ask, answer.0, by)?);
+        }
+    }
+    Ok(())
+}
+
+fn ladder(node: &Node, command: &Ladder, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Ladder::List => {
+            let tally = node.tally()?;
+            let ladder = node.read(|read| read.settings())?.ladder;
+            let count = |id: &RungId| tally.rungs.iter().find(|(rung, _)| rung == id.as_str()).map_or(0, |(_, n)| *n);
+            let one = |rung: &model::Rung| json!({"id": rung.id, "label": rung.label, "count": count(&rung.id), "shown_by": rung.shown_by.in_words()});
+            let made: Vec<Value> = ladder.rungs().iter().map(one).collect();
+            out.result(&json!({"rungs": made}), || {
+                let row = |rung: &model::Rung| {
+                    vec![rung.id.to_string(), count(&rung.id).to_string(), rung.shown_by.in_words().to_owned()]
+                };
+                table(&["rung", "people", "shown by"], &ladder.rungs().iter().map(row).collect::<Vec<_>>())
+            });
+        }
+        Ladder::Move { id, rung, evidence, because } => {
+            let person = find_person(node, id)?.document;
+            let cited = evidence.iter().map(|event| find_person(node, event)).collect::<Result<Vec<_>, _>>()?;
+            let because = personal(because.as_ref());
+            let (event, how) = node.move_to(person, &RungId::new(rung.as_str()), &cited, because, by)?;
+            let made = json!({"id": event.to_string(), "how": how.word()});
+            out.result(&made, || {
+                if how == model::MoveKind::Skip { format!("{event} (marked as a skip)") } else { event.to_string() }
+            });
+        }
+    }
+    Ok(())
+}
+
+fn consent(node: &Node, command: &Consent, out: Out, by: &str) -> Result<(), Failure> {
+    let Consent::Set { id, channel, sender, state, source } = command;
+    let person = find_person(node, id)?.document;
+    let sender = match sender.as_str() {
+        "network" => Sender::Network,
+        slug => Sender::Chapter(node.read(|read| read.chapter(slug))?.scope),
+    };
+    added(out, node.set_consent(person, channel.0, sender, state.0, source.as_str().into(), by)?);
+    Ok(())
+}

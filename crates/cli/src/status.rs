@@ -1,0 +1,73 @@
+//! `status`, `verify`, `state-hash`: how a node is, and whether what it holds is what it should.
+
+use model::ScopeId;
+use node::Node;
+use serde_json::json;
+use web::status_json;
+
+use crate::{Failure, Out, table};
+
+pub(crate) fn status(node: &Node, out: Out) -> Result<(), Failure> {
+    let tally = node.tally()?;
+    let made = status_json(node, &tally)?;
+    out.result(&made, || {
+        let row = node.row();
+        let mut lines = vec![format!("{} ({}): {} supporters", row.name, row.kind.word(), tally.supporters)];
+        lines.extend(tally.rungs.iter().map(|(rung, count)| format!("  {rung}: {count}")));
+        let links = made["links"].as_array().cloned().unwrap_or_default();
+        for link in &links {
+            let text = |name: &str| link[name].as_str().unwrap_or("-").to_owned();
+            lines.push(format!(
+                "link to {}: {} {}, last exchange {}, {} waiting",
+                text("name"),
+                text("state"),
+                text("detail"),
+                text("last_exchange"),
+                link["pending"]
+            ));
+        }
+        let needs = [
+            (tally.waiting, "waiting for a chapter"),
+            (tally.conflicts, "with a conflict"),
+            (tally.proposals, "proposals"),
+            (tally.quarantined, "records that could not be read"),
+            (tally.refused, "changes refused"),
+            (tally.unfolded, "not folded yet"),
+        ];
+        lines.extend(needs.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        lines.join("\n")
+    });
+    Ok(())
+}
+
+pub(crate) fn verify(node: &Node, out: Out) -> Result<(), Failure> {
+    let found = node.verify()?;
+    let list: Vec<_> = found.iter().map(|each| json!({"what": each.what, "words": each.words})).collect();
+    out.result(&json!({"ok": found.is_empty(), "differences": list}), || {
+        let rows: Vec<Vec<String>> = found.iter().map(|each| vec![each.what.clone(), each.words.clone()]).collect();
+        if rows.is_empty() {
+            "everything is as it should be".to_owned()
+        } else {
+            table(&["what", "how it differs"], &rows)
+        }
+    });
+    if found.is_empty() { Ok(()) } else { Err(Failure::integrity(format!("{} things differ", found.len()))) }
+}
+
+pub(crate) fn state_hash(node: &Node, scope: Option<&str>, out: Out) -> Result<(), Failure> {
+    node.settle()?;
+    let scope: ScopeId = match scope {
+        Some("network") => ScopeId::NETWORK,
+        Some(slug) => node.read(|read| read.chapter(slug))?.scope,
+        None => {
+            let own = node.read(|read| read.own_scope())?;
+            own.ok_or_else(|| Failure::usage("a hub has a scope for each chapter: name one with --scope SLUG"))?
+        }
+    };
+    let ((sum, count), disputed) = node.read(|read| Ok((read.recount(scope)?, read.disputed(scope)?)))?;
+    if !disputed.is_empty() {
+        Out::note(&format!("{} records are in dispute and left out", disputed.len()));
+    }
+    out.result(&json!({"hash": sum.to_string(), "count": count, "disputed": disputed.len()}), || sum.to_string());
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Reading posted forms.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use axum::http::header::{COOKIE, HeaderMap};
+
+use crate::{Problem, WebError};
+
+/// The fields of a posted form, trimmed; an empty field is as if it were absent.
+#[derive(Clone, Debug, Default)]
+pub struct Form(BTreeMap<String, String>);
+
+impl Form {
+    /// A field's text.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A field's text, also an empty one; `None` when the form has no such field.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Every field.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// A field that has to be there.
+    ///
+    /// # Errors
+    /// When it is empty.
+    pub fn need(&self, name: &str, words: &str) -> Result<&str, WebError> {
+        self.get(name).ok_or_else(|| refused(words))
+    }
+
+    /// A field that is read into something; `None` when it is empty.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, WebError> {
+        self.get(name).map(|text| text.parse().map_err(|error: T::Err| refused(&error.to_string()))).transpose()
+    }
+}
+
+pub(crate) fn refused(words: &str) -> WebError {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", words).into()
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = WebError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, WebError> {
+        let form = axum::Form::<Vec<(String, String)>>::from_request(request, state).await;
+        let axum::Form(fields) = form.map_err(|rejection| {
+            WebError(Problem::new(rejection.status(), "unreadable", format!("the form can't be read: {rejection}")))
+        })?;
+        Ok(Self(fields.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect()))
+    }
+}
+
+/// Who works here, as the browser remembers it; until there are logins, everybody is an organiser.
+pub fn working_as(headers: &HeaderMap) -> String {
+    let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
+    let by = cookies.split(';').filter_map(|cookie| cookie.trim().strip_prefix("by=")).next().unwrap_or_default();
+    let plain: String = by.chars().filter(|c| c.is_alphanumeric() || "-_.".contains(*c)).take(40).collect();
+    if plain.is_empty() { "organiser".to_owned() } else { plain }
+}

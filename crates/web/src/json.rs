@@ -1,0 +1,103 @@
+//! People, events and status as JSON: the same in commands and over HTTP.
+
+use model::{Event, Timestamp};
+use node::{Node, NodeError};
+use serde_json::{Map, Value, json};
+use store::{ChapterRow, Direction, LinkRow, PersonRow, SCHEMA_VERSION, Tally};
+
+/// A person in JSON, as the contract has her.
+pub fn person_json(person: &PersonRow) -> Value {
+    let her = &person.supporter;
+    let emails: Vec<Value> =
+        her.emails.iter().map(|email| json!({"address": email.address, "status": email.status})).collect();
+    let phones: Vec<Value> = her.phones.iter().map(|phone| json!({"number": phone.number.digits()})).collect();
+    let conflicts: Vec<Value> =
+        her.conflicts.iter().map(|conflict| json!({"field": conflict.field, "values": conflict.values})).collect();
+    let chapters: Vec<&String> = person.slug.iter().collect();
+    let mut made = json!({
+        "id": her.id, "given_name": her.field("given_name"), "family_name": her.field("family_name"),
+        "email_addresses": emails, "phone_numbers": phones, "postal_addresses": her.addresses,
+        "tags": her.tags, "custom_fields": her.custom, "rung": her.rung, "peak_rung": her.peak_rung,
+        "chapter": person.slug, "chapters": chapters, "looked_after_by": her.looked_after_by,
+        "consents": her.consents, "do_not_contact": her.do_not_contact, "conflicts": conflicts,
+        "created_at": her.id.created_at(), "modified_at": her.modified_at,
+    });
+    if let Some(object) = made.as_object_mut() {
+        let others = her.fields.iter().filter(|(name, _)| !["given_name", "family_name"].contains(&name.as_str()));
+        object.extend(others.map(|(name, value)| (name.clone(), json!(value))));
+        if let Some(reason) = &person.waiting {
+            object.insert("waiting".to_owned(), json!(reason));
+        }
+    }
+    made
+}
+
+/// An event in JSON.
+pub fn event_json(event: &Event) -> Value {
+    serde_json::to_value(event).unwrap_or(Value::Null)
+}
+
+/// A chapter in JSON.
+pub fn chapter_json(chapter: &ChapterRow) -> Value {
+    let connected = chapter.links.iter().any(|(standing, _)| *standing == store::LinkStanding::Connected);
+    json!({
+        "slug": chapter.slug, "name": chapter.name, "state": chapter.state, "intake": chapter.intake,
+        "supporters": chapter.supporters(), "counts": counts(&chapter.rungs),
+        "nodes": chapter.links.len(), "connected": connected, "last_exchange": chapter.last_exchange(),
+    })
+}
+
+fn counts(rungs: &[(String, u64)]) -> Value {
+    Value::Object(rungs.iter().map(|(rung, count)| (rung.clone(), json!(count))).collect::<Map<_, _>>())
+}
+
+fn link_json(link: &LinkRow, now: Timestamp) -> Value {
+    json!({
+        "peer": link.peer.to_string(), "name": link.name, "state": link.standing.word(), "detail": link.detail,
+        "direction": if link.direction == Direction::Up { "up" } else { "down" },
+        "last_exchange": link.last_exchange, "pending": link.pending,
+        "lag_seconds": link.last_exchange.map(|then| now.since(then).max(0) / 1000),
+        "certificate_expires": null,
+    })
+}
+
+/// `status --json`. Blocks.
+///
+/// # Errors
+/// When the database can't be read.
+pub fn status_json(node: &Node, tally: &Tally) -> Result<Value, NodeError> {
+    let (links, settings) = node.read(|read| Ok((read.links()?, read.settings()?)))?;
+    let (row, now) = (node.row(), node.now());
+    let bytes: u64 = ["", "-wal"]
+        .iter()
+        .filter_map(|suffix| {
+            let mut file = node.database().as_os_str().to_owned();
+            file.push(suffix);
+            std::fs::metadata(file).ok()
+        })
+        .map(|found| found.len())
+        .sum();
+    let of = |rung: &model::Rung| {
+        let count = tally.rungs.iter().find(|(id, _)| id == rung.id.as_str()).map_or(0, |(_, count)| *count);
+        (rung.id.to_string(), json!(count))
+    };
+    let rungs: Map<String, Value> = settings.ladder.rungs().iter().map(of).collect();
+    let mut made = json!({
+        "node": row.node_id.to_string(), "kind": row.kind.word(), "name": row.name,
+        "incarnation": row.incarnation.to_string(),
+        "database": {"path": node.database(), "bytes": bytes, "schema": SCHEMA_VERSION},
+        "supporters": tally.supporters, "counts": rungs, "as_of": now,
+        "links": links.iter().map(|link| link_json(link, now)).collect::<Vec<_>>(),
+        "conflicts": tally.conflicts, "proposals": tally.proposals, "quarantined": tally.quarantined,
+        "refused": tally.refused, "missing": tally.missing, "unfolded": tally.unfolded,
+        "backup_age_seconds": null, "served": node.is_served(), "version": env!("CARGO_PKG_VERSION"),
+    });
+    if node.is_hub() {
+        let chapters = node.read(|read| read.chapters())?;
+        if let Some(object) = made.as_object_mut() {
+            object.insert("waiting".to_owned(), json!(tally.waiting));
+            object.insert("chapters".to_owned(), json!(chapters.iter().map(chapter_json).collect::<Vec<_>>()));
+        }
+    }
+    Ok(made)
+}

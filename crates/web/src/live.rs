@@ -1,0 +1,20 @@
+//! Live pages: an event when something moved, at most once a second. The page fetches itself again.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use tokio_stream::wrappers::WatchStream;
+use tokio_stream::{Stream, StreamExt as _};
+
+use crate::Site;
+
+/// Figures move at most this often: faster is unrest.
+const PACE: Duration = Duration::from_secs(1);
+
+/// The stream of `moved` events.
+pub async fn live(State(site): State<Site>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let moved = WatchStream::from_changes(site.node.changes()).map(|_| Ok(Event::default().event("moved").data("")));
+    Sse::new(Box::pin(moved.throttle(PACE))).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}

@@ -1,0 +1,370 @@
+//! One person: what is known, what disagrees, what happened, what to do next, and what stays in the chapter.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use model::{
+    AnswerKind, AskKind, AttemptHow, AttemptResult, Body, ConsentState, EventId, Evidence, EvidenceRule, Personal,
+    Relation, RungId, Supporter,
+};
+use node::{AskDraft, AttemptDraft, FieldEdit, Node, NodeError, OneToOneDraft};
+use serde_json::{Value, json};
+use store::{Note, PersonRow, ProposalRow, ProposalState, Resolved};
+
+use crate::forms::{Form, refused};
+use crate::people::words::{describe, label, place_of};
+use crate::{Problem, Shell, Site, WebError, ago, event_json, html, person_json, working_as};
+
+/// Fields that can be edited on the page, in this order.
+const EDITED: [&str; 5] = ["given_name", "family_name", "preferred_language", "would_like", "looked_after_by"];
+
+struct Line {
+    id: String,
+    who: String,
+    what: String,
+    when: String,
+    exact: String,
+}
+
+struct ConflictView {
+    field: String,
+    label: String,
+    values: Vec<Line>,
+}
+
+struct FieldView {
+    name: &'static str,
+    label: String,
+    value: String,
+}
+
+/// Something to choose, with its words.
+struct Choice {
+    id: String,
+    words: String,
+}
+
+#[derive(Template)]
+#[template(path = "person.html")]
+struct PersonPage {
+    shell: Shell,
+    id: String,
+    name: String,
+    problem: Option<String>,
+    rung: String,
+    rung_class: String,
+    chapter: String,
+    why: Option<String>,
+    writable: bool,
+    hub: bool,
+    fields: Vec<FieldView>,
+    contacts: Vec<(String, String)>,
+    consents: Vec<String>,
+    conflicts: Vec<ConflictView>,
+    proposals: Vec<Line>,
+    history: Vec<Line>,
+    evidence: Vec<Choice>,
+    rungs: Vec<Choice>,
+    asks: Vec<Choice>,
+    notes: Vec<Line>,
+    private_fields: Vec<(String, String)>,
+}
+
+/// What the page is made of.
+struct Material {
+    person: PersonRow,
+    proposals: Vec<ProposalRow>,
+    notes: Vec<Note>,
+    private_fields: Vec<(String, String)>,
+    settings: model::NetworkSettings,
+}
+
+fn material(node: &Node, id: &str) -> Result<Material, NodeError> {
+    node.settle()?;
+    node.read(|read| {
+        let person = read.person(read.resolve(id)?.document)?;
+        let her = person.supporter.id;
+        let (notes, private_fields) = (read.notes(her)?, read.private_fields(her)?);
+        Ok(Material {
+            proposals: read.proposals(Some(her))?,
+            notes,
+            private_fields,
+            settings: read.settings()?,
+            person,
+        })
+    })
+}
+
+fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<PersonPage, WebError> {
+    let Material { person, proposals, notes, private_fields, settings } = material(&site.node, id)?;
+    let her = &person.supporter;
+    let now = site.node.now();
+    let line = |id: String, who: Option<&Personal>, what: String, at: model::Timestamp| Line {
+        id,
+        who: who.map_or_else(|| "the network".to_owned(), |who| who.expose().to_owned()),
+        what,
+        when: ago(Some(at), now),
+        exact: at.for_people(),
+    };
+    let history: Vec<Line> = her
+        .events
+        .iter()
+        .rev()
+        .map(|event| line(event.id.to_string(), event.by.as_ref(), describe(event, her, &settings.ladder), event.at))
+        .collect();
+    let conflicts = her.conflicts.iter().map(|conflict| ConflictView {
+        field: conflict.field.clone(),
+        label: label(&conflict.field),
+        values: conflict
+            .values
+            .iter()
+            .map(|standing| {
+                let at = standing.at.unwrap_or(her.modified_at);
+                line(String::new(), standing.by.as_ref(), standing.value.expose().to_owned(), at)
+            })
+            .collect(),
+    });
+    let why =
+        her.events.iter().rev().find_map(|event| {
+            if let Body::Placement(fact) = &event.body { Some(fact.explanation.clone()) } else { None }
+        });
+    let position = settings.ladder.position(&her.rung);
+    let other_rungs = settings.ladder.rungs().iter().filter(|rung| rung.id != her.rung);
+    Ok(PersonPage {
+        shell: site.shell(&her.display_name(), "/people", by)?,
+        id: her.id.to_string(),
+        name: her.display_name(),
+        problem,
+        rung: settings.ladder.label(&her.rung).to_owned(),
+        rung_class: format!("rung-{}", position + 1),
+        chapter: person.chapter_name.clone().unwrap_or_else(|| "Waiting for a chapter".to_owned()),
+        why,
+        writable: person.state == store::DocState::Live || person.state == store::DocState::Kept,
+        hub: site.node.is_hub(),
+        fields: EDITED.iter().map(|name| FieldView { name, label: label(name), value: value_of(her, name) }).collect(),
+        contacts: contacts(her),
+        consents: her.consents.iter().map(consent_words).collect(),
+        conflicts: conflicts.collect(),
+        proposals: proposals
+            .iter()
+            .map(|p| {
+                let what = format!("{}: {}", label(&p.key), shown_value(&p.key, p.value.expose()));
+                line(p.id.to_string(), None, what, p.at)
+            })
+            .collect(),
+        evidence: evidence(her, &settings.ladder),
+        rungs: other_rungs.map(|rung| Choice { id: rung.id.to_string(), words: rung.label.clone() }).collect(),
+        asks: open_asks(her),
+        notes: notes
+            .iter()
+            .map(|note| {
+                let what = if note.kind == "note" {
+                    note.text.expose().to_owned()
+                } else {
+                    format!("{}: {}", label(&note.kind), note.text.expose())
+                };
+                line(note.id.to_string(), Some(&note.by), what, note.at)
+            })
+            .collect(),
+        private_fields,
+        history,
+    })
+}
+
+fn value_of(her: &Supporter, name: &str) -> String {
+    match name {
+        "looked_after_by" => her.looked_after_by.as_ref().map_or_else(String::new, |who| who.expose().to_owned()),
+        _ => her.field(name).to_owned(),
+    }
+}
+
+fn shown_value(key: &str, value: &str) -> String {
+    let entry = [model::EMAIL, model::PHONE].iter().any(|prefix| key.starts_with(prefix));
+    if entry { String::new() } else { value.to_owned() }
+}
+
+fn contacts(her: &Supporter) -> Vec<(String, String)> {
+    let emails = her.emails.iter().map(|email| ("E-mail".to_owned(), email.address.as_str().to_owned()));
+    let phones = her
+        .phones
+        .iter()
+        .map(|phone| ("Phone".to_owned(), phone.number.as_str().trim_start_matches("raw:").to_owned()));
+    let place = Some(("Place".to_owned(), place_of(her))).filter(|(_, place)| !place.is_empty());
+    let custom = her.custom.iter().map(|(name, value)| (label(name), value.expose().to_owned()));
+    let tags: Vec<&str> = her.tags.iter().map(String::as_str).collect();
+    let tags = Some(("Tags".to_owned(), tags.join(", "))).filter(|(_, tags)| !tags.is_empty());
+    emails.chain(phones).chain(place).chain(custom).chain(tags).collect()
+}
+
+fn consent_words(said: &model::Consent) -> String {
+    let who = if said.sender == "network" { "the network" } else { "the chapter" };
+    match said.state {
+        ConsentState::Granted => format!("{} from {who}: yes", label(&said.channel)),
+        ConsentState::Withdrawn => format!("{} from {who}: no", label(&said.channel)),
+    }
+}
+
+/// Her events that can show a move, newest first.
+fn evidence(her: &Supporter, ladder: &model::Ladder) -> Vec<Choice> {
+    let rules = ladder.rungs().iter().map(|rung| rung.shown_by).filter(|rule| *rule != EvidenceRule::Nothing);
+    let rules: Vec<EvidenceRule> = rules.collect();
+    let shows =
+        |event: &&model::Event| rules.iter().any(|rule| rule.shown_by(&Evidence { event, relation: Relation::Own }));
+    let choice = |event: &model::Event| Choice { id: event.id.to_string(), words: describe(event, her, ladder) };
+    her.events.iter().rev().filter(shows).map(choice).collect()
+}
+
+/// Asks without an outcome.
+fn open_asks(her: &Supporter) -> Vec<Choice> {
+    let ended = her.events.iter().filter_map(|event| {
+        if let Body::Answer { of, answer } = &event.body { (*answer != AnswerKind::Yes).then_some(*of) } else { None }
+    });
+    let ended: BTreeSet<EventId> = ended.collect();
+    let open = her.events.iter().filter(|event| !ended.contains(&event.id));
+    let choice = |event: &model::Event| {
+        if let Body::Ask { text, .. } = &event.body {
+            Some(Choice { id: event.id.to_string(), words: text.expose().to_owned() })
+        } else {
+            None
+        }
+    };
+    open.filter_map(choice).collect()
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
+) -> Result<T, WebError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
+}
+
+pub(super) async fn page(
+    State(site): State<Site>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    Ok(html(&blocking(move || build(&site, &id, &by, None)).await?))
+}
+
+pub(super) async fn json(State(site): State<Site>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+    let made = blocking(move || {
+        let material = material(&site.node, &id)?;
+        let mut made = person_json(&material.person);
+        if let Some(object) = made.as_object_mut() {
+            let events: Vec<Value> = material.person.supporter.events.iter().map(event_json).collect();
+            object.insert("events".to_owned(), json!(events));
+        }
+        Ok(made)
+    });
+    made.await.map(Json).map_err(|error| error.0)
+}
+
+/// One act on a person: done, and back to her page; or the page again with what was wrong.
+pub(super) async fn act(
+    State(site): State<Site>,
+    Path((id, act)): Path<(String, String)>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    blocking(move || {
+        let done = perform(&site.node, &id, &act, &form, &by);
+        match done {
+            Ok(()) => Ok(Redirect::to(&format!("/people/{id}")).into_response()),
+            Err(WebError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                let page = build(&site, &id, &by, Some(problem.detail))?;
+                Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response())
+            }
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+fn perform(node: &Node, id: &str, act: &str, form: &Form, by: &str) -> Result<(), WebError> {
+    let person = node.read(|read| read.resolve(id))?.document;
+    let personal = |name: &str| form.get(name).map(Personal::from);
+    match act {
+        "attempts" => {
+            let how = form.get("how").and_then(AttemptHow::from_word).ok_or_else(|| refused("choose how you tried"))?;
+            let result = form
+                .get("result")
+                .and_then(AttemptResult::from_word)
+                .ok_or_else(|| refused("choose what came of it"))?;
+            let draft =
+                AttemptDraft { how, result, line: personal("line"), not_before: form.parse("not_before")?, at: None };
+            node.log_attempt(person, draft, by)?;
+        }
+        "one_to_ones" => {
+            let draft = OneToOneDraft {
+                at: form.parse("at")?,
+                minutes: form.parse("minutes")?,
+                ask: personal("ask"),
+                next: personal("next"),
+                next_on: form.parse("next_on")?,
+                story: personal("story"),
+                interest: personal("interest"),
+                relationships: personal("relationships"),
+            };
+            node.log_one_to_one(person, draft, by)?;
+        }
+        "asks" => {
+            let text = form.need("text", "say what is asked")?.into();
+            let kind = form.get("ask_kind").and_then(AskKind::from_word).unwrap_or(AskKind::Task);
+            node.add_ask(person, AskDraft { text, kind, rung: None, due: form.parse("due")? }, by)?;
+        }
+        "answers" => {
+            let ask: EventId = form.parse("ask")?.ok_or_else(|| refused("choose the ask"))?;
+            let answer =
+                form.get("answer").and_then(AnswerKind::from_word).ok_or_else(|| refused("choose what came of it"))?;
+            node.answer_ask(person, ask, answer, by)?;
+        }
+        "moves" => {
+            let rung = RungId::new(form.need("rung", "choose the rung")?);
+            let cited = form.get("evidence").map(|event| node.read(|read| read.resolve(event))).transpose()?;
+            let cited: Vec<Resolved> = cited.into_iter().collect();
+            node.move_to(person, &rung, &cited, personal("because"), by)?;
+        }
+        "notes" => drop(node.add_note(person, form.need("text", "write the note first")?.into(), by)?),
+        "fields" => node.edit_fields(person, &edits(form), by)?,
+        "settle" => {
+            let field = form.need("field", "choose the field")?;
+            node.settle_conflict(person, field, form.raw("value").unwrap_or_default(), by)?;
+        }
+        "proposals" => {
+            let proposal = node.read(|read| read.proposal(form.get("proposal").unwrap_or_default()))?;
+            let state = if form.get("do") == Some("take") { ProposalState::Taken } else { ProposalState::Dropped };
+            node.end_proposal(&proposal, state, by)?;
+        }
+        _ => return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into()),
+    }
+    Ok(())
+}
+
+/// What a form changed: each field beside the value that it showed.
+fn edits(form: &Form) -> Vec<FieldEdit> {
+    let edit = |name: &&str| {
+        let value = form.raw(name)?.to_owned();
+        Some(FieldEdit { field: (*name).to_owned(), value, shown: form.raw(&format!("was_{name}")).map(str::to_owned) })
+    };
+    EDITED.iter().filter_map(edit).collect()
+}
+
+/// Remembers in the browser who works here, until there are logins.
+pub(super) async fn working_as_cookie(form: Form) -> ([(HeaderName, String); 1], Redirect) {
+    let plain: String = form
+        .get("by")
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || "-_.".contains(*c))
+        .take(40)
+        .collect();
+    let cookie = format!("by={plain}; Path=/; Max-Age=31536000; SameSite=Strict; HttpOnly");
+    ([(SET_COOKIE, cookie)], Redirect::to("/"))
+}

@@ -1,0 +1,106 @@
+//! The frame around every page: the rail with the node's name, its pages and the state of the link.
+
+use model::Timestamp;
+use node::Node;
+use store::{Direction, LinkRow, LinkStanding, NodeKind};
+
+use crate::{WebError, ago, assets, since};
+
+/// A page in the rail.
+#[derive(Clone, Copy, Debug)]
+pub struct NavItem {
+    /// Its address.
+    pub href: &'static str,
+    /// Its name.
+    pub label: &'static str,
+    /// `g` and this letter goes there.
+    pub key: &'static str,
+}
+
+/// What the handlers of both dashboards share.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The node.
+    pub node: Node,
+    /// The pages in the rail.
+    pub nav: &'static [NavItem],
+}
+
+/// The frame of one page.
+#[derive(Clone, Debug)]
+pub struct Shell {
+    /// The page's title.
+    pub title: String,
+    /// The node's name.
+    pub node: String,
+    /// What it is: `Chapter` or `Network`.
+    pub kind: &'static str,
+    /// The pages in the rail.
+    pub nav: &'static [NavItem],
+    /// The address of the page that is shown.
+    pub here: &'static str,
+    /// The state of the link, as a sentence.
+    pub link: String,
+    /// `good`, `warn` or `bad`.
+    pub link_class: &'static str,
+    /// Who works here, as the browser remembers.
+    pub by: String,
+    /// Changes when style or script do.
+    pub stamp: String,
+}
+
+impl Site {
+    /// The frame for a page. Blocks.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn shell(&self, title: &str, here: &'static str, by: &str) -> Result<Shell, WebError> {
+        let links = self.node.read(|read| read.links())?;
+        let now = self.node.now();
+        let chapter = self.node.kind() == NodeKind::Chapter;
+        let (link, link_class) = if chapter { link_up(&links, now) } else { links_down(&links) };
+        Ok(Shell {
+            title: title.to_owned(),
+            node: self.node.row().name.clone(),
+            kind: if chapter { "Chapter" } else { "Network" },
+            nav: self.nav,
+            here,
+            link,
+            link_class,
+            by: by.to_owned(),
+            stamp: assets::stamp(),
+        })
+    }
+}
+
+fn link_up(links: &[LinkRow], now: Timestamp) -> (String, &'static str) {
+    let Some(link) = links.iter().find(|link| link.direction == Direction::Up) else {
+        return ("Not joined to a network".to_owned(), "warn");
+    };
+    let waiting = match link.pending {
+        0 => String::new(),
+        1 => ", 1 change waiting".to_owned(),
+        n => format!(", {n} changes waiting"),
+    };
+    match link.standing {
+        LinkStanding::Connected if link.pending == 0 => {
+            (format!("In step with {}, {}", link.name, ago(link.last_exchange, now)), "good")
+        }
+        LinkStanding::Connected => (format!("Connected to {}{waiting}", link.name), "good"),
+        LinkStanding::Offline => {
+            let since = link.last_exchange.map_or_else(String::new, |then| format!(" for {}", since(then, now)));
+            (format!("Offline{since}{waiting}"), "warn")
+        }
+        LinkStanding::Refused | LinkStanding::Revoked => (format!("Refused: {}", link.detail), "bad"),
+    }
+}
+
+fn links_down(links: &[LinkRow]) -> (String, &'static str) {
+    let down: Vec<&LinkRow> = links.iter().filter(|link| link.direction == Direction::Down).collect();
+    let connected = down.iter().filter(|link| link.standing == LinkStanding::Connected).count();
+    match down.len() {
+        0 => ("No chapter has joined yet".to_owned(), "warn"),
+        all if all == connected => (format!("All {all} chapters connected"), "good"),
+        all => (format!("{connected} of {all} chapters connected"), "warn"),
+    }
+}

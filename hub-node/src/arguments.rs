@@ -1,0 +1,171 @@
+//! The arguments of `hub-node`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use cli::{Globals, Program, Shared};
+use store::NodeKind;
+
+/// This program.
+pub(crate) const PROGRAM: Program =
+    Program { name: "hub-node", data_variable: "HUB_DATA", data_default: "hub", kind: NodeKind::Hub };
+
+/// The hub of a network of chapters: places sign-ups, shows national the whole
+#[derive(Debug, Parser)]
+#[command(name = "hub-node", version, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new hub: its database and its network
+    #[command(after_help = "Example:\n  hub-node init --name \"Tenants United\" --country US --data ./hub")]
+    Init {
+        /// The network's name
+        #[arg(long)]
+        name: String,
+        /// Its country (ISO 3166-1, two letters): taken where a sign-up names none
+        #[arg(long, value_name = "CC")]
+        country: String,
+    },
+    /// Serve pages, the sign-up form and chapters, in the foreground
+    #[command(after_help = "Example:\n  hub-node serve --http 127.0.0.1:8080 --grpc 127.0.0.1:8443")]
+    Serve {
+        /// Where pages are served [default: 127.0.0.1:8080]
+        #[arg(long, value_name = "ADDR")]
+        http: Option<String>,
+        /// Where chapters are accepted [default: 127.0.0.1:8443]
+        #[arg(long, value_name = "ADDR")]
+        grpc: Option<String>,
+    },
+    /// Chapters and where they work
+    #[command(subcommand)]
+    Chapter(Chapter),
+    /// Invite a node into a chapter: prints one line to send
+    #[command(after_help = "Example:\n  hub-node invite la > invite.txt")]
+    Invite {
+        /// The chapter
+        slug: String,
+        /// How long it is good: 7d, 12h, 30m
+        #[arg(long, default_value = "7d", value_name = "TIME")]
+        expires: String,
+        /// This hub's address, if it is not where it last served
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<String>,
+    },
+    /// Nodes of chapters
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Which chapter serves a place, and why. Stores nothing
+    #[command(
+        after_help = "Examples:\n  hub-node locate --postal-code 90012\n  hub-node locate --region California --json"
+    )]
+    Locate(Locate),
+    /// Sign-ups from files
+    #[command(subcommand)]
+    Signup(Signup),
+    /// People who wait for a chapter
+    #[command(subcommand)]
+    Unplaced(Unplaced),
+    #[command(flatten)]
+    Shared(Shared),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Chapter {
+    /// Add a chapter and where it works
+    #[command(
+        after_help = "Examples:\n  hub-node chapter add la --name \"Los Angeles\" --county 06037\n  hub-node chapter add sf --name \"San Francisco\" --postal '941*,94000-94099'"
+    )]
+    Add(AddChapter),
+    /// List chapters
+    #[command(after_help = "Example:\n  hub-node chapter list")]
+    List,
+    /// Everything about one chapter
+    #[command(after_help = "Example:\n  hub-node chapter show la")]
+    Show {
+        /// The chapter
+        slug: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AddChapter {
+    /// Its short name, for commands and addresses
+    pub(crate) slug: String,
+    /// Its name
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Postal codes: exact codes, prefixes with a star, ranges; comma-separated
+    #[arg(long, value_name = "LIST")]
+    pub(crate) postal: Option<String>,
+    /// Regions by ISO 3166-2 code, comma-separated
+    #[arg(long, value_name = "LIST")]
+    pub(crate) region: Option<String>,
+    /// US counties by FIPS code, comma-separated
+    #[arg(long, value_name = "LIST")]
+    pub(crate) county: Option<String>,
+    /// The chapter that it belongs under
+    #[arg(long, value_name = "SLUG")]
+    pub(crate) parent: Option<String>,
+    /// How many people waiting for a first conversation it takes
+    #[arg(long, value_name = "N")]
+    pub(crate) intake: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List nodes and their links
+    #[command(after_help = "Example:\n  hub-node node list")]
+    List,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Locate {
+    /// Postal code
+    #[arg(long)]
+    pub(crate) postal_code: Option<String>,
+    /// Region: code or name
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// City
+    #[arg(long)]
+    pub(crate) city: Option<String>,
+    /// Country (ISO 3166-1)
+    #[arg(long)]
+    pub(crate) country: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Signup {
+    /// Take sign-ups from a CSV file and place them
+    #[command(
+        after_help = "Example:\n  hub-node signup import list.csv --dry-run\n\nColumns by OSDI names: given_name, family_name, email, phone, postal_code, locality, region, country.\nOthers become custom fields."
+    )]
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Check and place every row, store nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Unplaced {
+    /// List who waits, with the reason
+    #[command(after_help = "Example:\n  hub-node unplaced list")]
+    List,
+    /// Place somebody by hand
+    #[command(after_help = "Example:\n  hub-node unplaced assign 2f6d1c0a la")]
+    Assign {
+        /// Her id
+        id: String,
+        /// The chapter
+        slug: String,
+    },
+}

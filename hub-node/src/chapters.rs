@@ -1,0 +1,110 @@
+//! Adding chapters with their territories, and showing them.
+
+use atlas::{Rule, RuleError, Territory, parse_list};
+use cli::{Failure, Out, table};
+use model::{ScopeId, Slug};
+use node::{ChapterDraft, Node, NodeError};
+use serde_json::json;
+use store::ChapterRow;
+use web::{ago, chapter_json};
+
+use crate::arguments::{AddChapter, Chapter};
+use crate::routing::read_set;
+
+pub(crate) fn run(node: &Node, command: &Chapter, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Chapter::Add(wanted) => add(node, wanted, out, by),
+        Chapter::List => list(node, out),
+        Chapter::Show { slug } => show(node, slug, out),
+    }
+}
+
+fn rules(wanted: &AddChapter, country: &str) -> Result<Vec<Rule>, RuleError> {
+    let list = |list: &Option<String>, read: &dyn Fn(&str) -> Result<Rule, RuleError>| {
+        list.as_deref().map_or_else(|| Ok(Vec::new()), |list| parse_list(list, read))
+    };
+    let mut rules = list(&wanted.postal, &|entry| Rule::postal(entry, country))?;
+    rules.extend(list(&wanted.region, &Rule::region)?);
+    rules.extend(list(&wanted.county, &Rule::county)?);
+    Ok(rules)
+}
+
+fn add(node: &Node, wanted: &AddChapter, out: Out, by: &str) -> Result<(), Failure> {
+    let slug: Slug = wanted.slug.parse()?;
+    let rules = rules(wanted, &node.row().country).map_err(|error| Failure::refused(error.to_string()))?;
+    if wanted.name.trim().is_empty() || wanted.name.len() > 200 {
+        return Err(Failure::refused("a chapter needs a name of at most 200 bytes"));
+    }
+    let parent = wanted.parent.as_deref().map(|slug| node.read(|read| read.chapter(slug))).transpose()?;
+    let draft = ChapterDraft { slug: slug.clone(), name: wanted.name.trim().to_owned(), intake: wanted.intake };
+    let territories = |scope: ScopeId, version: u64, body: Option<String>| {
+        let mut set = read_set(version - 1, body.as_deref())?;
+        set.version = version;
+        set.territories.push(Territory {
+            chapter: scope.to_string(),
+            slug: slug.clone(),
+            name: draft.name.clone(),
+            parent: parent.map(|parent| parent.scope.to_string()),
+            priority: 0,
+            paused: false,
+            rules: rules.iter().map(Rule::to_string).collect(),
+        });
+        serde_json::to_string(&set).map_err(|error| NodeError::Refused(error.to_string()))
+    };
+    let scope = node.add_chapter(&draft, territories, by)?;
+    out.result(&json!({"id": scope.to_string(), "slug": slug, "rules": rules.len()}), || {
+        format!("{} added. Invite its first node with `hub-node invite {slug}`", draft.name)
+    });
+    Ok(())
+}
+
+fn line(chapter: &ChapterRow, node: &Node) -> Vec<String> {
+    let connected = chapter.links.iter().any(|(standing, _)| *standing == store::LinkStanding::Connected);
+    let link = if chapter.links.is_empty() {
+        "not joined"
+    } else if connected {
+        "connected"
+    } else {
+        "offline"
+    };
+    vec![
+        chapter.slug.to_string(),
+        chapter.name.clone(),
+        chapter.supporters().to_string(),
+        link.to_owned(),
+        ago(chapter.last_exchange(), node.now()),
+    ]
+}
+
+fn list(node: &Node, out: Out) -> Result<(), Failure> {
+    node.settle()?;
+    let chapters = node.read(|read| read.chapters())?;
+    out.result(&json!({"chapters": chapters.iter().map(chapter_json).collect::<Vec<_>>()}), || {
+        let rows: Vec<Vec<String>> = chapters.iter().map(|chapter| line(chapter, node)).collect();
+        if rows.is_empty() {
+            "no chapters yet: add one with `hub-node chapter add`".to_owned()
+        } else {
+            table(&["slug", "name", "people", "link", "last exchange"], &rows)
+        }
+    });
+    Ok(())
+}
+
+fn show(node: &Node, slug: &str, out: Out) -> Result<(), Failure> {
+    node.settle()?;
+    let (chapter, card, (version, body)) = node.read(|read| {
+        let chapter = read.chapter(slug)?;
+        Ok((chapter.clone(), read.card(chapter.scope)?, read.territories()?))
+    })?;
+    let set = read_set(version, body.as_deref())?;
+    let territory = set.territories.iter().find(|territory| territory.slug == chapter.slug);
+    let rules = territory.map(|territory| territory.rules.clone()).unwrap_or_default();
+    let mut made = chapter_json(&chapter);
+    if let Some(object) = made.as_object_mut() {
+        object.insert("card".to_owned(), json!(card.map(|card| card.fields)));
+        object.insert("rules".to_owned(), json!(rules));
+        object.insert("territory_version".to_owned(), json!(version));
+    }
+    out.result(&made, || serde_json::to_string_pretty(&made).unwrap_or_default());
+    Ok(())
+}

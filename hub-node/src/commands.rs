@@ -1,0 +1,153 @@
+//! Runs the commands of `hub-node`.
+
+use clap::CommandFactory as _;
+use cli::{Config, Failure, Out, ServePlan, Shared, find_person, run_shared, serve, table};
+use model::{PostalAddress, normalise_country};
+use node::{HubDraft, INVITE_LIFE_MS, Node};
+use serde_json::json;
+use store::{Filter, Page};
+use web::person_json;
+
+use crate::arguments::{Arguments, Command, Locate, NodeCommand, PROGRAM, Signup, Unplaced};
+use crate::routing::Routing;
+use crate::{chapters, import, site};
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { globals, command } = arguments;
+    let (out, by) = (Out::new(globals.json), globals.by()?);
+    match command {
+        Command::Init { name, country } => init(&globals.directory(PROGRAM), &name, &country, out),
+        Command::Shared(Shared::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Serve { http, grpc } => {
+            let node = globals.open(PROGRAM)?;
+            let config = Config::read(node.directory())?;
+            let pick = |flag: Option<String>, configured: Option<String>, default: &str| {
+                flag.or(configured).unwrap_or_else(|| default.to_owned())
+            };
+            let http = pick(http, config.http, "127.0.0.1:8080");
+            let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
+            serve(&node, ServePlan { http, grpc, router: site::router(&node) })
+        }
+        Command::Chapter(command) => chapters::run(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Invite { slug, expires, address } => {
+            let invite = globals.open(PROGRAM)?.invite(&slug, address, life(&expires)?)?;
+            out.result(&json!({"invite": invite.to_string()}), || invite.to_string());
+            Ok(())
+        }
+        Command::Node(NodeCommand::List) => nodes(&globals.open(PROGRAM)?, out),
+        Command::Locate(place) => locate(&globals.open(PROGRAM)?, &place, out),
+        Command::Signup(Signup::Import { file, dry_run }) => import::run(&globals.open(PROGRAM)?, &file, dry_run, out),
+        Command::Unplaced(command) => unplaced(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Shared(command) => run_shared(&globals.open(PROGRAM)?, &command, out, &by),
+    }
+}
+
+fn init(directory: &std::path::Path, name: &str, country: &str, out: Out) -> Result<(), Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.len() > 200 {
+        return Err(Failure::refused("a network needs a name of at most 200 bytes"));
+    }
+    let country = normalise_country(country).ok_or_else(|| {
+        Failure::refused(format!("{country:?} is not a country: write its two letters (ISO 3166-1), like US"))
+    })?;
+    let node = Node::init_hub(directory, &HubDraft { name: name.to_owned(), country })?;
+    out.result(&json!({"node": node.id().to_string(), "data": directory}), || {
+        format!("{name} is ready in {}. Add a chapter, then `hub-node serve`", directory.display())
+    });
+    Ok(())
+}
+
+/// A span of time: a number and `d`, `h` or `m`.
+fn life(text: &str) -> Result<i64, Failure> {
+    let wrong = || Failure::refused(format!("{text:?} is not a span of time: write it as 7d, 12h or 30m"));
+    let unit = match text.chars().last() {
+        Some('d') => INVITE_LIFE_MS / 7,
+        Some('h') => 3_600_000,
+        Some('m') => 60_000,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    if (1..=10_000).contains(&count) { Ok(count * unit) } else { Err(wrong()) }
+}
+
+fn nodes(node: &Node, out: Out) -> Result<(), Failure> {
+    let links = node.read(|read| read.links())?;
+    let one = |link: &store::LinkRow| json!({"node": link.peer.to_string(), "chapter": link.name, "state": link.standing.word(), "last_exchange": link.last_exchange, "pending": link.pending});
+    out.result(&json!({"nodes": links.iter().map(one).collect::<Vec<_>>()}), || {
+        let row = |link: &store::LinkRow| {
+            vec![
+                link.peer.short(),
+                link.name.clone(),
+                link.standing.word().to_owned(),
+                web::ago(link.last_exchange, node.now()),
+            ]
+        };
+        let rows: Vec<Vec<String>> = links.iter().map(row).collect();
+        if rows.is_empty() {
+            "no node has joined yet".to_owned()
+        } else {
+            table(&["node", "chapter", "link", "last exchange"], &rows)
+        }
+    });
+    Ok(())
+}
+
+fn locate(node: &Node, place: &Locate, out: Out) -> Result<(), Failure> {
+    let text = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(Into::into);
+    let country = match &place.country {
+        None => None,
+        Some(typed) => Some(normalise_country(typed).ok_or_else(|| {
+            Failure::refused(format!("{typed:?} is not a country: write its two letters (ISO 3166-1), like US"))
+        })?),
+    };
+    if let Some(code) = &place.postal_code {
+        let country = country.as_deref().unwrap_or(&node.row().country);
+        atlas::PostalCode::parse(code, country).map_err(|error| Failure::refused(error.to_string()))?;
+    }
+    let address = PostalAddress {
+        postal_code: text(&place.postal_code),
+        region: text(&place.region),
+        locality: text(&place.city),
+        country,
+        ..PostalAddress::default()
+    };
+    let found = Routing::new(node).locate(&address)?;
+    let made = serde_json::to_value(&found).map_err(|error| Failure::failed(error.to_string()))?;
+    out.result(&made, || {
+        let chapter = found.chapter.as_deref().unwrap_or("waiting");
+        format!("{chapter}: {}", found.explanation)
+    });
+    Ok(())
+}
+
+fn unplaced(node: &Node, command: &Unplaced, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Unplaced::List => {
+            node.settle()?;
+            let filter = Filter { waiting: Some(true), ..Filter::default() };
+            let people = node.read(|read| read.people(&filter, Page { limit: 500, after: None }))?;
+            out.result(&json!({"people": people.iter().map(person_json).collect::<Vec<_>>()}), || {
+                let row = |person: &store::PersonRow| {
+                    let id = person.supporter.id.to_string();
+                    vec![
+                        id[id.len() - 8..].to_owned(),
+                        person.supporter.display_name(),
+                        person.waiting.clone().unwrap_or_default(),
+                    ]
+                };
+                let rows: Vec<Vec<String>> = people.iter().map(row).collect();
+                if rows.is_empty() { "nobody waits".to_owned() } else { table(&["id", "name", "reason"], &rows) }
+            });
+            Ok(())
+        }
+        Unplaced::Assign { id, slug } => {
+            let person = find_person(node, id)?.document;
+            node.place_by_hand(person, slug, by)?;
+            out.result(&json!({"id": person.to_string(), "chapter": slug}), || format!("placed into {slug}"));
+            Ok(())
+        }
+    }
+}

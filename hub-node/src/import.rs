@@ -1,0 +1,126 @@
+//! Sign-ups from a CSV file: every row is read and placed before anything is stored.
+
+use std::path::Path;
+
+use cli::{Failure, Out};
+use model::{SignUp, SignUpOrigin};
+use node::{Node, Posted, SignedUp};
+use serde_json::{Value, json};
+
+use crate::routing::Routing;
+
+/// The most rows of one file: beyond it, split the file (its rows are held in memory until they are stored).
+const ROWS_MAX: usize = 1_000_000;
+/// The most columns: what spreadsheets that people export have at most, several times over.
+const COLUMNS_MAX: usize = 300;
+
+/// A row as it was read.
+struct Row {
+    number: usize,
+    read: Result<(Posted, atlas::Placement), String>,
+}
+
+pub(crate) fn run(node: &Node, file: &Path, dry_run: bool, out: Out) -> Result<(), Failure> {
+    let rows = read(node, file)?;
+    let posted: Vec<Posted> =
+        rows.iter().filter_map(|row| row.read.as_ref().ok()).map(|(posted, _)| posted.clone()).collect();
+    let total = posted.len();
+    let outcomes = if dry_run {
+        Vec::new()
+    } else {
+        let done = node.sign_up_many(&posted, |done| Out::progress(&format!("{done} of {total} sign-ups stored")))?;
+        Out::progress_done();
+        done
+    };
+    report(&rows, &outcomes, dry_run, out);
+    Ok(())
+}
+
+fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
+    let unreadable =
+        |error: &dyn std::fmt::Display| Failure::refused(format!("{} can't be read: {error}", file.display()));
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(|error| unreadable(&error))?;
+    let head = reader.byte_headers().map_err(|error| unreadable(&error))?;
+    let names: Vec<String> = head
+        .iter()
+        .map(|name| String::from_utf8_lossy(name).trim().trim_start_matches('\u{feff}').to_owned())
+        .collect();
+    if names.len() > COLUMNS_MAX {
+        return Err(unreadable(&format!("it has {} columns; at most {COLUMNS_MAX} are read", names.len())));
+    }
+    if !names.iter().any(|name| ["email", "phone"].contains(&name.as_str())) {
+        let hint = "name the columns as OSDI does: given_name, family_name, email, phone, postal_code, locality, region, country";
+        return Err(unreadable(&"it has neither a column email nor phone").hint(hint));
+    }
+    let (routing, country) = (Routing::new(node), node.row().country.clone());
+    let mut rows = Vec::new();
+    for (nth, record) in reader.byte_records().enumerate() {
+        if nth == ROWS_MAX {
+            return Err(unreadable(&format!("it has more than {ROWS_MAX} rows")).hint("split the file"));
+        }
+        let read = match record {
+            Err(error) => Err(error.to_string()),
+            Ok(record) => read_row(&names, &record, &country, &routing),
+        };
+        rows.push(Row { number: nth + 2, read });
+    }
+    Ok(rows)
+}
+
+fn read_row(
+    names: &[String],
+    record: &csv::ByteRecord,
+    country: &str,
+    routing: &Routing,
+) -> Result<(Posted, atlas::Placement), String> {
+    if record.len() != names.len() {
+        return Err(format!("it has {} columns, the head has {}", record.len(), names.len()));
+    }
+    let cells: Vec<&str> =
+        record.iter().map(std::str::from_utf8).collect::<Result<_, _>>().map_err(|_| "it is not UTF-8".to_owned())?;
+    let fields = names.iter().map(String::as_str).zip(cells);
+    let sign_up = SignUp::from_fields(fields, country).map_err(|errors| errors.to_string())?;
+    let placement = routing.place(&sign_up).map_err(|error| error.to_string())?;
+    Ok((Posted { sign_up, origin: SignUpOrigin::Import, placement: placement.fact() }, placement))
+}
+
+fn report(rows: &[Row], outcomes: &[SignedUp], dry_run: bool, out: Out) {
+    let mut outcomes = outcomes.iter();
+    let (mut new, mut updated, mut refused, mut waiting) = (0, 0, 0, 0);
+    for row in rows {
+        let line = match &row.read {
+            Err(error) => {
+                refused += 1;
+                if !out.is_json() {
+                    Out::note(&format!("row {}: {error}", row.number));
+                }
+                json!({"row": row.number, "outcome": "refused", "error": error})
+            }
+            Ok((_, placement)) => {
+                waiting += usize::from(placement.chapter.is_none());
+                let outcome = outcomes.next();
+                let is_new = outcome.is_none_or(|outcome| outcome.new);
+                new += usize::from(is_new);
+                updated += usize::from(!is_new);
+                json!({
+                    "row": row.number, "outcome": if is_new { "new" } else { "updated" },
+                    "id": outcome.map(|outcome| outcome.person.to_string()), "chapter": placement.chapter,
+                    "reason": placement.reason, "flags": placement.flags, "error": null,
+                })
+            }
+        };
+        if out.is_json() {
+            Out::line(&line.to_string());
+        }
+    }
+    let summary: Value = json!({"summary": {
+        "rows": rows.len(), "new": new, "updated": updated, "refused": refused, "waiting": waiting, "dry_run": dry_run,
+    }});
+    out.result(&summary, || {
+        let would = if dry_run { "nothing was stored: " } else { "" };
+        format!(
+            "{would}{} rows: {new} new, {updated} known, {refused} refused; {waiting} wait for a chapter",
+            rows.len()
+        )
+    });
+}

@@ -1,0 +1,144 @@
+//! The public sign-up endpoint: OSDI's person signup helper.
+//!
+//! **Invariant:** the answer is built only from what was posted and where that would be placed; it says nothing of who is
+//! known here.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE,
+};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use model::{ChapterCard, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin, Timestamp};
+use node::{Node, NodeError, Posted, Priority, SignedUp};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use store::Answered;
+use web::Problem;
+
+use crate::site::Hub;
+
+/// Where OSDI's helper is.
+pub(crate) const PATH: &str = "/api/v1/people/person_signup_helper";
+/// Any page may post a sign-up, and nothing else.
+pub(crate) const CORS: [(HeaderName, &str); 3] = [
+    (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+    (ACCESS_CONTROL_ALLOW_HEADERS, "content-type, idempotency-key"),
+];
+/// The longest idempotency key, in bytes: a UUID has 36.
+const KEY_BYTES_MAX: usize = 255;
+
+pub(crate) async fn sign_up(
+    State(hub): State<Hub>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let answer = match body {
+        Ok(body) => tokio::task::spawn_blocking(move || answer(&hub, &headers, &body)).await,
+        Err(_) => {
+            let words = format!("a sign-up has at most {SIGN_UP_BODY_BYTES_MAX} bytes");
+            return (CORS, Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words)).into_response();
+        }
+    };
+    match answer.unwrap_or_else(|_| Err(Problem::from(&NodeError::ShuttingDown))) {
+        Ok(body) => (CORS, [(CONTENT_TYPE, "application/hal+json")], body).into_response(),
+        Err(problem) => (CORS, problem).into_response(),
+    }
+}
+
+fn answer(hub: &Hub, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
+    let node = &hub.site.node;
+    let failed = |error: NodeError| Problem::from(&error);
+    let request: [u8; 32] = Sha256::digest(body).into();
+    let key = idempotency_key(headers)?;
+    if let Some(key) = &key {
+        match node.read(|read| read.answered(key, &request)).map_err(failed)? {
+            Answered::Never => {}
+            Answered::Same(body) => return Ok(body),
+            Answered::Other => {
+                let words = "this Idempotency-Key was used for another request";
+                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", words));
+            }
+        }
+    }
+    let sign_up = SignUp::from_osdi(body, &node.row().country).map_err(|errors| {
+        let status =
+            if errors.of("body").is_some() { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
+        Problem { fields: errors.0.clone(), ..Problem::new(status, "invalid", errors.to_string()) }
+    })?;
+    let taken = take(hub, sign_up, SignUpOrigin::Api).map_err(failed)?;
+    let body = taken.json(node.now()).to_string();
+    if let Some(key) = key {
+        let (kept, at) = (body.clone(), node.now());
+        node.write(Priority::Interactive, move |tx| tx.keep_answer(&key, &request, &kept, at)).map_err(failed)?;
+    }
+    Ok(body)
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    if key.len() > KEY_BYTES_MAX || key.is_empty() {
+        let words = format!("an Idempotency-Key has 1 to {KEY_BYTES_MAX} bytes");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", words));
+    }
+    Ok(Some(Sha256::digest(key.as_bytes()).into()))
+}
+
+/// A sign-up that was taken, with all that may be said about it.
+pub(crate) struct Taken {
+    sign_up: SignUp,
+    done: SignedUp,
+    pub(crate) placement: atlas::Placement,
+    pub(crate) card: Option<ChapterCard>,
+}
+
+/// Places and stores a sign-up. Blocks.
+pub(crate) fn take(hub: &Hub, sign_up: SignUp, origin: SignUpOrigin) -> Result<Taken, NodeError> {
+    let placement = hub.routing.place(&sign_up)?;
+    let posted = Posted { sign_up, origin, placement: placement.fact() };
+    let done = hub.site.node.sign_up(&posted)?;
+    let card = card_of(&hub.site.node, &placement)?;
+    Ok(Taken { sign_up: posted.sign_up, done, placement, card })
+}
+
+/// The card of the chapter where something was placed.
+pub(crate) fn card_of(node: &Node, placement: &atlas::Placement) -> Result<Option<ChapterCard>, NodeError> {
+    placement.scope.map_or(Ok(None), |scope| node.read(|read| read.card(scope)))
+}
+
+impl Taken {
+    /// The posted fields as an OSDI person, and where they belong.
+    fn json(&self, now: Timestamp) -> Value {
+        let posted = &self.sign_up;
+        let receipt = self.done.receipt.to_string();
+        let status = |channel: model::Channel| {
+            let said = posted.consents.iter().find(|said| said.channel == channel);
+            said.map(|said| if said.state == model::ConsentState::Granted { "subscribed" } else { "unsubscribed" })
+        };
+        let emails: Vec<Value> = posted
+            .emails
+            .iter()
+            .map(|email| json!({"address": email, "status": status(model::Channel::Email)}))
+            .collect();
+        let phones: Vec<Value> = posted.phones.iter().map(|phone| json!({"number": phone.digits()})).collect();
+        let mut made = json!({
+            "identifiers": [format!("chapterhouse:{receipt}")],
+            "created_date": now, "modified_date": now,
+            "email_addresses": emails, "phone_numbers": phones, "postal_addresses": posted.addresses,
+            "custom_fields": posted.custom,
+            "chapterhouse:placement": {
+                "placement": self.placement.placement, "chapter": self.placement.chapter,
+                "name": self.placement.chapter_name, "explanation": self.placement.explanation,
+                "reason": self.placement.reason, "card": self.card.as_ref().map(|card| &card.fields),
+            },
+            "_links": {"self": {"href": format!("/api/v1/people/{receipt}")}},
+        });
+        if let Some(object) = made.as_object_mut() {
+            object.extend(posted.fields.iter().map(|(name, value)| (name.clone(), json!(value))));
+        }
+        made
+    }
+}

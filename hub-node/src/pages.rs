@@ -1,0 +1,286 @@
+//! The pages for national staff: the network, its chapters, who waits.
+
+use askama::Template;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use model::{Ladder, RungId, Timestamp};
+use node::NodeError;
+use serde_json::{Value, json};
+use store::{ChapterRow, Filter, LinkStanding, Page, PersonRow};
+use web::{Form, Problem, Shell, WebError, ago, chapter_json, html, person_json, working_as};
+
+use crate::routing::read_set;
+use crate::site::Hub;
+
+/// People who wait, on one page.
+const WAITING_SHOWN: usize = 200;
+
+struct RungFigure {
+    label: String,
+    class: String,
+    count: u64,
+    /// Where its part of the bar begins and how wide it is, in thousandths.
+    from: u64,
+    width: u64,
+}
+
+struct ChapterLine {
+    slug: String,
+    name: String,
+    people: u64,
+    rungs: Vec<u64>,
+    link: &'static str,
+    link_class: &'static str,
+    fresh: String,
+}
+
+fn figures(ladder: &Ladder, counts: &[(String, u64)]) -> Vec<RungFigure> {
+    let count = |id: &RungId| counts.iter().find(|(rung, _)| rung == id.as_str()).map_or(0, |(_, count)| *count);
+    let total: u64 = counts.iter().map(|(_, count)| count).sum();
+    let mut from = 0;
+    let figure = |(nth, rung): (usize, &model::Rung)| {
+        let (count, begins) = (count(&rung.id), from);
+        let width = (count * 1000).checked_div(total).unwrap_or(0);
+        from += width;
+        RungFigure { label: rung.label.clone(), class: format!("rung-{}", nth + 1), count, from: begins, width }
+    };
+    ladder.rungs().iter().enumerate().map(figure).collect()
+}
+
+fn chapter_line(chapter: &ChapterRow, ladder: &Ladder, now: Timestamp) -> ChapterLine {
+    let connected = chapter.links.iter().any(|(standing, _)| *standing == LinkStanding::Connected);
+    let (link, link_class) = match (chapter.links.is_empty(), connected) {
+        (true, _) => ("not joined", "warn"),
+        (false, true) => ("in step", "good"),
+        (false, false) => ("offline", "warn"),
+    };
+    let count = |id: &RungId| chapter.rungs.iter().find(|(rung, _)| rung == id.as_str()).map_or(0, |(_, count)| *count);
+    ChapterLine {
+        slug: chapter.slug.to_string(),
+        name: chapter.name.clone(),
+        people: chapter.supporters(),
+        rungs: ladder.rungs().iter().map(|rung| count(&rung.id)).collect(),
+        link,
+        link_class,
+        fresh: ago(chapter.last_exchange(), now),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "network.html")]
+struct NetworkPage {
+    shell: Shell,
+    people: u64,
+    rungs: Vec<RungFigure>,
+    waiting: u64,
+    conflicts: u64,
+    proposals: u64,
+    chapters: Vec<ChapterLine>,
+    as_of: String,
+    oldest: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "chapters.html")]
+struct ChaptersPage {
+    shell: Shell,
+    labels: Vec<String>,
+    chapters: Vec<ChapterLine>,
+}
+
+#[derive(Template)]
+#[template(path = "chapter.html")]
+struct ChapterPage {
+    shell: Shell,
+    chapter: ChapterLine,
+    rungs: Vec<RungFigure>,
+    rules: Vec<String>,
+    card: Vec<(&'static str, String)>,
+    version: u64,
+}
+
+struct WaitingLine {
+    id: String,
+    name: String,
+    why: String,
+    since: String,
+}
+
+#[derive(Template)]
+#[template(path = "unplaced.html")]
+struct UnplacedPage {
+    shell: Shell,
+    reasons: Vec<(String, u64)>,
+    people: Vec<WaitingLine>,
+    chapters: Vec<(String, String)>,
+    problem: Option<String>,
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
+) -> Result<T, WebError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
+}
+
+pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    let made = blocking(move || {
+        let node = &hub.site.node;
+        let tally = node.tally()?;
+        let (chapters, ladder) = node.read(|read| Ok((read.chapters()?, read.settings()?.ladder)))?;
+        let now = node.now();
+        let joined = chapters.iter().filter(|chapter| !chapter.links.is_empty());
+        let oldest = joined.min_by_key(|chapter| chapter.last_exchange());
+        Ok(NetworkPage {
+            shell: hub.site.shell("Network", "/", &by)?,
+            people: tally.supporters,
+            rungs: figures(&ladder, &tally.rungs),
+            waiting: tally.waiting,
+            conflicts: tally.conflicts,
+            proposals: tally.proposals,
+            oldest: oldest.map(|chapter| format!("{}, {}", chapter.name, ago(chapter.last_exchange(), now))),
+            chapters: chapters.iter().map(|chapter| chapter_line(chapter, &ladder, now)).collect(),
+            as_of: now.for_people(),
+        })
+    });
+    Ok(html(&made.await?))
+}
+
+pub(crate) async fn chapters(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    let made = blocking(move || {
+        let node = &hub.site.node;
+        let (chapters, ladder) = node.read(|read| Ok((read.chapters()?, read.settings()?.ladder)))?;
+        let now = node.now();
+        Ok(ChaptersPage {
+            shell: hub.site.shell("Chapters", "/chapters", &by)?,
+            labels: ladder.rungs().iter().map(|rung| rung.label.clone()).collect(),
+            chapters: chapters.iter().map(|chapter| chapter_line(chapter, &ladder, now)).collect(),
+        })
+    });
+    Ok(html(&made.await?))
+}
+
+pub(crate) async fn chapter(
+    State(hub): State<Hub>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    let made = blocking(move || {
+        let node = &hub.site.node;
+        let (chapter, ladder, (version, body)) =
+            node.read(|read| Ok((read.chapter(&slug)?, read.settings()?.ladder, read.territories()?)))?;
+        let card = node.read(|read| read.card(chapter.scope))?.unwrap_or_default();
+        let set = read_set(version, body.as_deref())?;
+        let territory = set.territories.into_iter().find(|territory| territory.slug == chapter.slug);
+        let fact = |(name, label): (&'static str, &'static str)| card.get(name).map(|value| (label, value.to_owned()));
+        Ok(ChapterPage {
+            shell: hub.site.shell(&chapter.name, "/chapters", &by)?,
+            chapter: chapter_line(&chapter, &ladder, node.now()),
+            rungs: figures(&ladder, &chapter.rungs),
+            rules: territory.map(|territory| territory.rules).unwrap_or_default(),
+            card: model::ChapterCard::FIELDS.into_iter().filter_map(fact).collect(),
+            version,
+        })
+    });
+    Ok(html(&made.await?))
+}
+
+fn waiting(hub: &Hub) -> Result<Vec<PersonRow>, NodeError> {
+    hub.site.node.settle()?;
+    let filter = Filter { waiting: Some(true), ..Filter::default() };
+    hub.site.node.read(|read| read.people(&filter, Page { limit: WAITING_SHOWN, after: None }))
+}
+
+fn unplaced_page(hub: &Hub, by: &str, problem: Option<String>) -> Result<UnplacedPage, WebError> {
+    let people = waiting(hub)?;
+    let (reasons, chapters) = hub.site.node.read(|read| Ok((read.waiting_by_reason()?, read.chapters()?)))?;
+    let now = hub.site.node.now();
+    let line = |person: &PersonRow| {
+        let her = &person.supporter;
+        let why = her.events.iter().rev().find_map(|event| {
+            if let model::Body::Placement(fact) = &event.body { Some(fact.explanation.clone()) } else { None }
+        });
+        let since = ago(Some(her.id.created_at()), now);
+        WaitingLine { id: her.id.to_string(), name: her.display_name(), why: why.unwrap_or_default(), since }
+    };
+    Ok(UnplacedPage {
+        shell: hub.site.shell("Waiting", "/unplaced", by)?,
+        reasons: reasons.into_iter().map(|(reason, count)| (reason.replace('_', " "), count)).collect(),
+        people: people.iter().map(line).collect(),
+        chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
+        problem,
+    })
+}
+
+pub(crate) async fn unplaced(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    Ok(html(&blocking(move || unplaced_page(&hub, &by, None)).await?))
+}
+
+fn place(hub: &Hub, id: &str, slug: &str, by: &str) -> Result<String, NodeError> {
+    let person = hub.site.node.read(|read| read.resolve(id))?.document;
+    hub.site.node.place_by_hand(person, slug, by)?;
+    Ok(person.to_string())
+}
+
+pub(crate) async fn assign(
+    State(hub): State<Hub>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, WebError> {
+    let by = working_as(&headers);
+    blocking(move || {
+        let slug = form.need("chapter", "choose a chapter")?;
+        match place(&hub, &id, slug, &by).map_err(WebError::from) {
+            Ok(_) => Ok(Redirect::to("/unplaced").into_response()),
+            Err(WebError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                let page = unplaced_page(&hub, &by, Some(problem.detail))?;
+                Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response())
+            }
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+pub(crate) async fn chapters_json(State(hub): State<Hub>) -> Result<Json<Value>, Problem> {
+    let made = blocking(move || {
+        let chapters = hub.site.node.read(|read| read.chapters())?;
+        Ok(json!({"chapters": chapters.iter().map(chapter_json).collect::<Vec<_>>()}))
+    });
+    made.await.map(Json).map_err(|error| error.0)
+}
+
+pub(crate) async fn unplaced_json(State(hub): State<Hub>) -> Result<Json<Value>, Problem> {
+    let made = blocking(move || Ok(json!({"people": waiting(&hub)?.iter().map(person_json).collect::<Vec<_>>()})));
+    made.await.map(Json).map_err(|error| error.0)
+}
+
+/// What is posted to place somebody.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Assign {
+    chapter: String,
+}
+
+pub(crate) async fn assign_json(
+    State(hub): State<Hub>,
+    Path(id): Path<String>,
+    Json(wanted): Json<Assign>,
+) -> Result<Json<Value>, Problem> {
+    let made = blocking(move || {
+        let person = place(&hub, &id, &wanted.chapter, "api")?;
+        Ok(json!({"id": person, "chapter": wanted.chapter}))
+    });
+    made.await.map(Json).map_err(|error| error.0)
+}
+
+/// Whether the database answers.
+pub(crate) async fn ready(State(hub): State<Hub>) -> Result<&'static str, Problem> {
+    let asked = blocking(move || Ok(hub.site.node.read(|read| read.node()).map(drop)?));
+    asked.await.map(|()| "ready").map_err(|error| error.0)
+}

@@ -1,0 +1,256 @@
+//! Runs the real programs in directories of their own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+/// How long something may take that has to happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// What a command came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// What it printed as JSON.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn json(&self) -> Result<Value> {
+        serde_json::from_str(&self.stdout)
+            .with_context(|| format!("not JSON: {:?}; said {:?}", self.stdout, self.stderr))
+    }
+}
+
+/// The built program beside this one.
+///
+/// # Errors
+/// When it is not built.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let found = here.ancestors().skip(1).take(3).map(|directory| directory.join(name)).find(|path| path.is_file());
+    found.with_context(|| format!("{name} is not built: cargo build --workspace"))
+}
+
+/// A node: its program and its directory.
+#[derive(Debug)]
+pub struct Node {
+    program: &'static str,
+    /// Its directory.
+    pub data: PathBuf,
+    serving: Option<Serving>,
+    /// Whether each command is printed, for a person who looks on.
+    pub tell: bool,
+    ports: (u16, u16),
+}
+
+#[derive(Debug)]
+struct Serving {
+    child: Child,
+    http: String,
+    grpc: Option<String>,
+}
+
+impl Node {
+    /// A hub in a directory.
+    pub fn hub(data: &Path) -> Self {
+        Self { program: "hub-node", data: data.to_owned(), serving: None, tell: false, ports: (0, 0) }
+    }
+
+    /// A chapter in a directory.
+    pub fn chapter(data: &Path) -> Self {
+        Self { program: "chapter-node", data: data.to_owned(), serving: None, tell: false, ports: (0, 0) }
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// When the program can't be run.
+    pub fn try_run(&self, arguments: &[&str]) -> Result<Outcome> {
+        if self.tell {
+            let shown: Vec<String> =
+                arguments.iter().map(|a| if a.contains(' ') { format!("{a:?}") } else { (*a).to_owned() }).collect();
+            say(&format!("$ {} --data {} {}", self.program, self.data.display(), shown.join(" ")));
+        }
+        let mut command = Command::new(program(self.program)?);
+        command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null());
+        let output = command.output().with_context(|| format!("running {}", self.program))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let outcome = Outcome {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        };
+        Ok(outcome)
+    }
+
+    /// Runs a command that has to succeed; gives what it printed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let outcome = self.try_run(arguments)?;
+        ensure!(outcome.code == 0, "{} {arguments:?} ended with {}: {}", self.program, outcome.code, outcome.stderr);
+        Ok(outcome.stdout)
+    }
+
+    /// Runs a command with `--json`; gives what it printed.
+    ///
+    /// # Errors
+    /// When it does not succeed, or prints something else.
+    pub fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let printed = self.run(&[arguments, &["--json"]].concat())?;
+        serde_json::from_str(&printed).with_context(|| format!("not JSON: {printed:?}"))
+    }
+
+    /// Starts serving, on the ports of the last time.
+    ///
+    /// # Errors
+    /// When it does not say where it listens.
+    pub fn serve(&mut self) -> Result<()> {
+        let http = format!("127.0.0.1:{}", self.ports.0);
+        let grpc = format!("127.0.0.1:{}", self.ports.1);
+        let mut arguments = vec!["serve", "--http", &http];
+        if self.program == "hub-node" {
+            arguments.extend(["--grpc", &grpc]);
+        }
+        if self.tell {
+            say(&format!("$ {} --data {} {} &", self.program, self.data.display(), arguments.join(" ")));
+        }
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("serve.log"))?;
+        let mut command = Command::new(program(self.program)?);
+        command.arg("--data").arg(&self.data).args(&arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("the program's output")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let said: Value = serde_json::from_str(&line).with_context(|| {
+            let log = std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default();
+            format!("{} did not start: {line:?} {log}", self.program)
+        })?;
+        let address = |name: &str| said["listening"][name].as_str().map(str::to_owned);
+        let port = |address: &Option<String>| {
+            address.as_ref().and_then(|address| address.rsplit(':').next()?.parse().ok()).unwrap_or(0)
+        };
+        let (http, grpc) = (address("http"), address("grpc"));
+        self.ports = (port(&http), port(&grpc));
+        self.serving = Some(Serving { child, http: http.context("an http address")?, grpc });
+        Ok(())
+    }
+
+    /// Where its pages are.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    pub fn http(&self) -> &str {
+        &self.serving.as_ref().expect("the node serves").http
+    }
+
+    /// Where children dial it.
+    pub fn grpc(&self) -> Option<&str> {
+        self.serving.as_ref()?.grpc.as_deref()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.serving.as_ref().map(|serving| serving.child.id())
+    }
+
+    /// Kills it without a word, as a power cut would.
+    ///
+    /// # Errors
+    /// When it can't be killed.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut serving) = self.serving.take() {
+            serving.child.kill()?;
+            serving.child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it does not end cleanly in time.
+    pub fn stop(&mut self) -> Result<()> {
+        let Some(mut serving) = self.serving.take() else { return Ok(()) };
+        let pid = serving.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status()?;
+        ensure!(told.success(), "the signal could not be sent");
+        let ended = until("the program ends", || Ok(serving.child.try_wait()?));
+        match ended {
+            Ok(status) => {
+                ensure!(status.success(), "{} ended with {status}", self.program);
+                Ok(())
+            }
+            Err(error) => {
+                serving.child.kill()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What it wrote to its log while serving.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default()
+    }
+
+    /// Whether a text is in any file of its directory, the log left out.
+    ///
+    /// # Errors
+    /// When a file can't be read.
+    pub fn files_contain(&self, text: &str) -> Result<bool> {
+        for entry in std::fs::read_dir(&self.data)? {
+            let path = entry?.path();
+            let mut bytes = Vec::new();
+            std::fs::File::open(&path)?.read_to_end(&mut bytes)?;
+            if bytes.windows(text.len()).any(|window| window == text.as_bytes()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A test that failed leaves no process behind.
+        let _ = self.kill();
+    }
+}
+
+/// Looks again and again until there is something; an error names what was waited for.
+///
+/// # Errors
+/// When it does not come in time.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look().with_context(|| format!("waiting until {what}"))? {
+            return Ok(found);
+        }
+        if began.elapsed() > PATIENCE {
+            bail!("waited {} s until {what}", PATIENCE.as_secs());
+        }
+        std::thread::park_timeout(LOOK);
+    }
+}
+
+/// Says something to a person who looks on.
+pub fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}

@@ -1,0 +1,481 @@
+//! A world of nodes in one thread: real databases on a tmpfs, engines as they run, and a network that cuts and delays.
+//!
+//! **Invariant:** the same seed gives the same run. A crash drops the connection without commit and forgets every value in
+//! memory; what was committed is there afterwards.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use engine::{Content, Effect, Event, Frame, Link, Me, WINDOW_BYTES};
+use model::{
+    DocId, EventId, Incarnation, Kind, Ladder, NodeId, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Slug,
+    Timestamp, VIEW_VERSION,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use record::{Record, Stamp, Write};
+use store::{
+    Direction, DocState, Edited, LinkRow, NewChapter, NewDocument, NewLink, NewNote, NodeKind, NodeRow, NoteKind,
+    Reader, ScopeRole, Store, Writer, fold_one,
+};
+use tempfile::TempDir;
+
+/// A text that must never be in any frame.
+const CANARY: &str = "canary-7f3a";
+/// Steps that bring a quiet world to rest: far more than any backlog of the simulation needs.
+const REST_STEPS_MAX: usize = 200_000;
+
+/// One node.
+struct SimNode {
+    row: NodeRow,
+    store: Store,
+    writer: Writer,
+    reader: Reader,
+    actor: [u8; 16],
+    scope: Option<ScopeId>,
+    made: Vec<DocId>,
+}
+
+/// One end of a link.
+struct End {
+    node: usize,
+    engine: Option<Link>,
+    /// Effects that wait for the database.
+    work: VecDeque<Effect>,
+    /// Frames under way to this end.
+    inbox: VecDeque<Frame>,
+    moved: bool,
+}
+
+/// A hub, its chapters, and the links between them.
+pub struct World {
+    rng: StdRng,
+    nodes: Vec<SimNode>,
+    /// Of each chapter: the hub's end, and its own.
+    pairs: Vec<[End; 2]>,
+    now: Timestamp,
+    events: u64,
+    _directory: TempDir,
+}
+
+impl World {
+    /// A hub with so many chapters, all at rest.
+    ///
+    /// # Errors
+    /// When a database can't be made.
+    pub fn new(seed: u64, chapters: usize) -> Result<Self> {
+        let shm = Path::new("/dev/shm");
+        let directory = if shm.is_dir() { TempDir::new_in(shm)? } else { TempDir::new()? };
+        let mut rng = StdRng::seed_from_u64(seed);
+        let now = Timestamp::from_millis(1_780_000_000_000);
+        let mut nodes = vec![make_node(&mut rng, directory.path(), 0, NodeKind::Hub, now)?];
+        nodes[0].writer.commit(|tx| tx.add_scope(ScopeId::NETWORK, ScopeRole::Network))?;
+        let mut pairs = Vec::new();
+        for n in 1..=chapters {
+            let mut chapter = make_node(&mut rng, directory.path(), n, NodeKind::Chapter, now)?;
+            let scope = ScopeId::from_bytes(rng.random());
+            let slug: Slug = format!("c{n}").parse()?;
+            let new =
+                |role| NewChapter { scope, slug: &slug, name: "Chapter", card: None, intake: None, role, at: now };
+            let (hub_id, chapter_id) = (nodes[0].row.node_id, chapter.row.node_id);
+            nodes[0].writer.commit(|tx| {
+                tx.add_chapter(&new(ScopeRole::Chapter))?;
+                let direction = Direction::Down;
+                tx.put_link(&NewLink {
+                    peer: chapter_id,
+                    direction,
+                    name: "Chapter",
+                    scope,
+                    address: None,
+                    token: b"x",
+                })
+            })?;
+            chapter.writer.commit(|tx| {
+                tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
+                tx.add_chapter(&new(ScopeRole::Own))?;
+                let direction = Direction::Up;
+                tx.put_link(&NewLink { peer: hub_id, direction, name: "Hub", scope, address: None, token: b"x" })
+            })?;
+            chapter.scope = Some(scope);
+            nodes.push(chapter);
+            let end = |node| End { node, engine: None, work: VecDeque::new(), inbox: VecDeque::new(), moved: false };
+            pairs.push([end(0), end(n)]);
+        }
+        Ok(Self { rng, nodes, pairs, now, events: 0, _directory: directory })
+    }
+
+    /// One random act.
+    ///
+    /// # Errors
+    /// When something is not as it has to be.
+    pub fn step(&mut self) -> Result<()> {
+        self.now = self.now.plus_millis(self.rng.random_range(1..1000));
+        let (node, pair) = (self.rng.random_range(0..self.nodes.len()), self.rng.random_range(0..self.pairs.len()));
+        match self.rng.random_range(0..100) {
+            0..6 => self.create(node),
+            6..26 => self.edit(node),
+            26..29 => self.keep_note(node),
+            29..31 => self.crash(node),
+            31..34 => {
+                self.cut(pair);
+                Ok(())
+            }
+            34..42 => self.open(pair),
+            42..54 => self.fold(node),
+            54..66 => self.tell_moved(pair),
+            _ => self.run_something(pair),
+        }
+    }
+
+    /// Runs everything that waits until nothing does, then compares the nodes.
+    ///
+    /// # Errors
+    /// When it does not come to rest, or nodes differ.
+    pub fn rest(&mut self) -> Result<()> {
+        let mut quiet = 0;
+        for _ in 0..REST_STEPS_MAX {
+            let mut moved = false;
+            for pair in 0..self.pairs.len() {
+                self.open(pair)?;
+                for end in 0..2 {
+                    moved |= self.pairs[pair][end].moved;
+                    self.moved(pair, end)?;
+                    while self.run_one(pair, end)? {
+                        moved = true;
+                    }
+                }
+            }
+            for node in 0..self.nodes.len() {
+                moved |= self.fold_all(node)?;
+            }
+            quiet = if moved { 0 } else { quiet + 1 };
+            if quiet == 3 {
+                return self.check_at_rest();
+            }
+        }
+        bail!("the world does not come to rest")
+    }
+
+    fn check_at_rest(&mut self) -> Result<()> {
+        for n in 1..self.nodes.len() {
+            let scope = self.nodes[n].scope.context("a chapter has a scope")?;
+            let here = self.nodes[n].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
+            let hub = self.nodes[0].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
+            ensure!(here.0 == hub.0, "chapter {n} and the hub hold different things: {:?} and {:?}", here.0, hub.0);
+            for id in here.1 {
+                let mine = self.nodes[n].reader.at_once(|read| read.person(id))?.supporter;
+                let theirs = self.nodes[0].reader.at_once(|read| read.person(id))?.supporter;
+                ensure!(mine == theirs, "the views of {id} differ: {mine:?} and {theirs:?}");
+            }
+        }
+        for (n, node) in self.nodes.iter_mut().enumerate() {
+            let found = node.reader.at_once(|read| read.verify())?;
+            ensure!(found.is_empty(), "node {n}: {found:?}");
+            let tally = node.reader.at_once(|read| read.tally())?;
+            ensure!(tally.refused + tally.missing + tally.quarantined == 0, "node {n} refused something: {tally:?}");
+            for id in node.made.clone() {
+                node.reader
+                    .at_once(|read| read.person(id))
+                    .with_context(|| format!("{id}, acknowledged by node {n}, is gone"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stamp(&self, node: usize) -> Stamp {
+        let row = &self.nodes[node];
+        Stamp { actor: row.actor, author: format!("{}/sim", row.row.node_id.short()), at: self.now }
+    }
+
+    fn next_event(&mut self) -> EventId {
+        self.events += 1;
+        EventId::from_parts(self.now, self.rng.random())
+    }
+
+    fn create(&mut self, node: usize) -> Result<()> {
+        let id = DocId::from_parts(self.now, self.rng.random());
+        let email = format!("p{}@example.org", self.rng.random::<u64>());
+        let sign_up = SignUp::from_fields([("given_name", "Pat"), ("email", email.as_str())], "US")?;
+        let (event, scopes) = (self.next_event(), self.scopes_for_new(node));
+        let body = model::Body::SignUp { origin: SignUpOrigin::Form, source: None };
+        let placed = PlacementFact {
+            chapter: scopes.first().copied(),
+            reason: "simulated".to_owned(),
+            explanation: String::new(),
+            flags: Vec::new(),
+            territory_version: 1,
+            gazetteer_version: String::new(),
+        };
+        let events = [
+            model::Event { id: event, at: self.now, by: None, body },
+            model::Event { id: self.next_event(), at: self.now, by: None, body: model::Body::Placement(placed) },
+        ];
+        let stamp = self.stamp(node);
+        let entries = record::from_sign_up(&sign_up, &events);
+        let (record, written) = Record::create(id, Kind::Supporter, entries, &stamp);
+        let new = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, &Ladder::default());
+        self.nodes[node].writer.commit(|tx| tx.insert_document(&new, &scopes, DocState::Live))?;
+        self.nodes[node].made.push(id);
+        self.committed(node);
+        Ok(())
+    }
+
+    fn scopes_for_new(&mut self, node: usize) -> Vec<ScopeId> {
+        match self.nodes[node].scope {
+            Some(own) => vec![own],
+            None if self.rng.random_bool(0.9) => {
+                let chapter = self.rng.random_range(1..self.nodes.len());
+                self.nodes[chapter].scope.into_iter().collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn somebody(&mut self, node: usize) -> Result<Option<DocId>> {
+        let people = self.nodes[node]
+            .reader
+            .at_once(|read| read.people(&store::Filter::default(), store::Page { limit: 30, after: None }))?;
+        if people.is_empty() {
+            return Ok(None);
+        }
+        let at = self.rng.random_range(0..people.len());
+        Ok(Some(people[at].supporter.id))
+    }
+
+    fn edit(&mut self, node: usize) -> Result<()> {
+        let Some(id) = self.somebody(node)? else { return Ok(()) };
+        let Some(mut loaded) = self.nodes[node].reader.at_once(|read| read.load(id))? else { return Ok(()) };
+        let name = format!("Name{}", self.rng.random_range(0..5));
+        let event = self.next_event();
+        let writes = match self.rng.random_range(0..4) {
+            0 => vec![Write::field("family_name", &name)],
+            1 => vec![Write::Settle("family_name".into(), record::Value::text(name))],
+            2 => vec![Write::Put(format!("tag/{name}"), record::Value::Flag)],
+            _ => {
+                let body = model::Body::Return { reason: Personal::from("simulated") };
+                vec![Write::event(&model::Event { id: event, at: self.now, by: None, body })]
+            }
+        };
+        let stamp = self.stamp(node);
+        if let Some(written) = loaded.record.edit(&writes, &stamp) {
+            let edited = Edited::new(loaded, written, stamp.actor, &Ladder::default());
+            self.nodes[node].writer.commit(|tx| tx.put_edit(&edited))?;
+            self.committed(node);
+        }
+        Ok(())
+    }
+
+    fn keep_note(&mut self, node: usize) -> Result<()> {
+        if node == 0 {
+            return Ok(());
+        }
+        let Some(person) = self.somebody(node)? else { return Ok(()) };
+        let note = NewNote {
+            id: self.next_event(),
+            event: None,
+            kind: NoteKind::Note,
+            by: "sim".into(),
+            text: CANARY.into(),
+            at: self.now,
+        };
+        self.nodes[node].writer.commit(|tx| tx.add_note(person, &note))?;
+        self.committed(node);
+        Ok(())
+    }
+
+    /// The process dies: an open transaction is lost, memory is gone, the database is opened again.
+    fn crash(&mut self, node: usize) -> Result<()> {
+        for pair in 0..self.pairs.len() {
+            if self.pairs[pair].iter().any(|end| end.node == node) {
+                self.cut(pair);
+            }
+        }
+        let state = &mut self.nodes[node];
+        let mut group = state.writer.begin()?;
+        // Something was being written; it never comes to a commit.
+        let lost = group.run(|tx| tx.rename_node("lost"));
+        drop(group);
+        lost?;
+        state.writer = state.store.writer()?;
+        state.reader = state.store.reader()?;
+        state.actor = self.rng.random();
+        ensure!(state.reader.at_once(|read| read.node())? == state.row, "what was not committed came back");
+        Ok(())
+    }
+
+    fn cut(&mut self, pair: usize) {
+        for end in &mut self.pairs[pair] {
+            end.engine = None;
+            end.work.clear();
+            end.inbox.clear();
+        }
+    }
+
+    fn open(&mut self, pair: usize) -> Result<()> {
+        if self.pairs[pair].iter().all(|end| end.engine.is_some()) {
+            return Ok(());
+        }
+        self.cut(pair);
+        for at in 0..2 {
+            let node = self.pairs[pair][at].node;
+            let row = &self.nodes[node].row;
+            let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION };
+            self.pairs[pair][at].engine = Some(Link::new(me));
+            let link = self.link_row(pair, at)?;
+            let scopes = self.nodes[node].reader.at_once(|read| read.local_scopes(link.id))?;
+            self.handle(pair, at, Event::Opened(scopes))?;
+        }
+        Ok(())
+    }
+
+    fn link_row(&mut self, pair: usize, at: usize) -> Result<LinkRow> {
+        let other = self.nodes[self.pairs[pair][1 - at].node].row.node_id;
+        let links = self.nodes[self.pairs[pair][at].node].reader.at_once(|read| read.links())?;
+        links.into_iter().find(|link| link.peer == other).context("the link is in the database")
+    }
+
+    fn handle(&mut self, pair: usize, at: usize, event: Event) -> Result<()> {
+        let Some(engine) = &mut self.pairs[pair][at].engine else { return Ok(()) };
+        for effect in engine.handle(event) {
+            match effect {
+                Effect::Send(frame) => {
+                    check_frame(&frame)?;
+                    self.pairs[pair][1 - at].inbox.push_back(frame);
+                }
+                Effect::Close(error) => bail!("a link between honest nodes ended: {error}"),
+                Effect::State(_) => {}
+                waits => self.pairs[pair][at].work.push_back(waits),
+            }
+        }
+        let under_way: usize = self.pairs[pair][1 - at].inbox.iter().map(frame_bytes).sum();
+        ensure!(under_way <= WINDOW_BYTES + engine::FRAME_BYTES_MAX, "{under_way} bytes are under way");
+        Ok(())
+    }
+
+    fn run_something(&mut self, pair: usize) -> Result<()> {
+        let at = self.rng.random_range(0..2);
+        self.run_one(pair, at).map(drop)
+    }
+
+    /// Runs one effect that waits, or takes one frame; `false` when there is neither.
+    fn run_one(&mut self, pair: usize, at: usize) -> Result<bool> {
+        let prefer_frame = self.rng.random_bool(0.5);
+        let end = &mut self.pairs[pair][at];
+        if (prefer_frame || end.work.is_empty())
+            && let Some(frame) = end.inbox.pop_front()
+        {
+            self.handle(pair, at, Event::Received(frame))?;
+            return Ok(true);
+        }
+        let Some(effect) = end.work.pop_front() else { return Ok(false) };
+        let (node, now) = (end.node, self.now);
+        let link = self.link_row(pair, at)?;
+        let state = &mut self.nodes[node];
+        let event = match effect {
+            Effect::CheckCursor(scope, cursor) => {
+                Event::CursorChecked(scope, state.reader.at_once(|read| read.check_cursor(scope, cursor))?)
+            }
+            Effect::Read { scope, after, bytes } => {
+                Event::Page(state.reader.at_once(|read| read.feed_page(link.id, scope, after, bytes))?)
+            }
+            Effect::Save(batch, cursor) => {
+                let saved = state.writer.commit(|tx| tx.log(&link, &batch, cursor, now))?;
+                self.committed(node);
+                Event::Saved(saved)
+            }
+            Effect::Acknowledged(scope, seq, refused) => {
+                state.writer.commit(|tx| tx.acknowledged(&link, scope, seq, &refused, now))?;
+                return Ok(true);
+            }
+            Effect::Send(_) | Effect::State(_) | Effect::Close(_) => bail!("an effect that does not wait was queued"),
+        };
+        self.handle(pair, at, event)?;
+        Ok(true)
+    }
+
+    fn fold(&mut self, node: usize) -> Result<()> {
+        self.fold_all(node).map(drop)
+    }
+
+    fn fold_all(&mut self, node: usize) -> Result<bool> {
+        let jobs = self.nodes[node].reader.at_once(|read| read.fold_work(8))?;
+        let any = !jobs.is_empty();
+        for job in jobs {
+            let (folded, now) = (fold_one(job, &Ladder::default()), self.now);
+            self.nodes[node].writer.commit(|tx| tx.put_fold(&folded, now))?;
+        }
+        if any {
+            self.committed(node);
+        }
+        Ok(any)
+    }
+
+    fn committed(&mut self, node: usize) {
+        for end in self.pairs.iter_mut().flatten().filter(|end| end.node == node) {
+            end.moved = true;
+        }
+    }
+
+    fn tell_moved(&mut self, pair: usize) -> Result<()> {
+        let at = self.rng.random_range(0..2);
+        self.moved(pair, at)
+    }
+
+    fn moved(&mut self, pair: usize, at: usize) -> Result<()> {
+        if !std::mem::take(&mut self.pairs[pair][at].moved) || self.pairs[pair][at].engine.is_none() {
+            return Ok(());
+        }
+        let link = self.link_row(pair, at)?;
+        let scopes = self.nodes[self.pairs[pair][at].node].reader.at_once(|read| read.local_scopes(link.id))?;
+        scopes.into_iter().try_for_each(|scope| self.handle(pair, at, Event::Moved(scope)))
+    }
+
+    /// A digest of everything that the nodes hold: equal for equal runs.
+    ///
+    /// # Errors
+    /// When a database can't be read.
+    pub fn digest(&mut self) -> Result<String> {
+        let mut words = String::new();
+        for n in 1..self.nodes.len() {
+            let scope = self.nodes[n].scope.context("a chapter has a scope")?;
+            let (sum, count) = self.nodes[n].reader.at_once(|read| read.recount(scope))?;
+            words.push_str(&format!("{sum}/{count} "));
+        }
+        Ok(words)
+    }
+}
+
+fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: Timestamp) -> Result<SimNode> {
+    let row = NodeRow {
+        kind,
+        name: format!("node {n}"),
+        country: "US".to_owned(),
+        node_id: NodeId(rng.random()),
+        incarnation: Incarnation::from_bytes(rng.random()),
+    };
+    let store = Store::create(&directory.join(n.to_string()), &row, now)?;
+    let (writer, reader) = (store.writer()?, store.reader()?);
+    Ok(SimNode { row, writer, reader, store, actor: rng.random(), scope: None, made: Vec::new() })
+}
+
+fn frame_bytes(frame: &Frame) -> usize {
+    if let Frame::Batch(batch) = frame { batch.bytes() } else { 0 }
+}
+
+/// What stays in a chapter is in no frame.
+fn check_frame(frame: &Frame) -> Result<()> {
+    let Frame::Batch(batch) = frame else { return Ok(()) };
+    let has = |bytes: &[u8]| bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+    for entry in &batch.entries {
+        let found = match &entry.content {
+            Content::Change { bytes } => has(bytes),
+            Content::Enter { snapshot, view, .. } => {
+                has(snapshot) || view.as_ref().is_some_and(|view| has(view.json.as_bytes()))
+            }
+            Content::Propose { value, .. } => has(value.expose().as_bytes()),
+        };
+        ensure!(!found, "a private note is on its way out");
+    }
+    Ok(())
+}
