@@ -30,3 +30,9 @@ fn the_same_seed_gives_the_same_run() {
     let twice = [run(7, 300), run(7, 300)].map(|run| run.expect("the run stands"));
     assert_eq!(twice[0], twice[1]);
 }
+
+/// An end that had folded said so before the other had checked its cursor, and was taken for one that acknowledges ahead.
+#[test]
+fn seed_0_a_late_fold_is_not_an_acknowledgement_ahead() {
+    run(0, STEPS).expect("the run stands");
+}

@@ -166,6 +166,8 @@ struct Scope {
     received: u64,
     /// The last of the peer's rows that is saved.
     saved: u64,
+    /// Whether a batch was saved in this conversation: only then is there something to acknowledge again.
+    answered: bool,
     /// Where the peer says that its feed stands.
     peer_head: u64,
 }
@@ -258,6 +260,7 @@ impl Link {
                 reading: false,
                 received: 0,
                 saved: 0,
+                answered: false,
                 peer_head: 0,
                 local,
             };
@@ -386,6 +389,7 @@ impl Link {
     fn saved(&mut self, saved: Saved, effects: &mut Vec<Effect>) {
         let Some(scope) = self.scopes.get_mut(&saved.local.scope) else { return };
         scope.saved = saved.seq;
+        scope.answered = true;
         let acknowledged = scope.local.acknowledged;
         scope.local = LocalScope { acknowledged, ..saved.local };
         effects.push(Effect::Send(Frame::Ack(scope.ack(saved.refused))));
@@ -396,7 +400,7 @@ impl Link {
         let acknowledged = scope.local.acknowledged;
         let folded_now = local.folded && !scope.local.folded;
         scope.local = LocalScope { acknowledged, ..local };
-        if folded_now && scope.saved > 0 && self.peer.is_some() {
+        if folded_now && scope.answered {
             effects.push(Effect::Send(Frame::Ack(scope.ack(Vec::new()))));
         }
     }
