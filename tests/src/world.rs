@@ -345,7 +345,12 @@ impl World {
                 }
                 Effect::Close(error) => bail!("a link between honest nodes ended: {error}"),
                 Effect::State(_) => {}
-                waits => self.pairs[pair][at].work.push_back(waits),
+                waits @ (Effect::CheckCursor(..)
+                | Effect::Read { .. }
+                | Effect::Save(..)
+                | Effect::Acknowledged(..)) => {
+                    self.pairs[pair][at].work.push_back(waits);
+                }
             }
         }
         let under_way: usize = self.pairs[pair][1 - at].inbox.iter().map(frame_bytes).sum();
