@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::CommandFactory as _;
 use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, serve, table};
-use node::{Invite, Node, SyncOutcome, join, look};
+use node::{Invite, Node, SyncOutcome, follow, join, look};
 use serde_json::{Value, json};
 use store::{Filter, Page};
 use web::{ago, person_json};
@@ -49,12 +49,12 @@ fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: b
     let directory = globals.directory(PROGRAM);
     if let Ok(node) = Node::open(&directory, PROGRAM.kind) {
         let parent = node.read(|read| read.parent())?;
-        if parent.is_some_and(|link| link.address.as_deref() == Some(invite.address.as_str())) {
-            out.result(&json!({"node": node.id().to_string(), "joined": true}), || {
-                format!("{} has joined already", node.row().name)
-            });
-            return Ok(());
+        if parent.is_none_or(|link| link.address.as_deref() != Some(invite.address.as_str())) {
+            runtime()?.block_on(follow(&node, &invite))?;
         }
+        let name = &node.row().name;
+        out.result(&json!({"node": node.id().to_string(), "joined": true}), || format!("{name} has joined already"));
+        return Ok(());
     }
     let runtime = runtime()?;
     let offer = runtime.block_on(look(&invite))?;

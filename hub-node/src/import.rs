@@ -4,15 +4,15 @@ use std::path::Path;
 
 use cli::{Failure, Out};
 use model::{SignUp, SignUpOrigin};
-use node::{Node, Posted, SignedUp};
+use node::{Node, NodeError, Posted, SignedUp};
 use serde_json::{Value, json};
 
 use crate::routing::Routing;
 
 /// The most rows of one file: beyond it, split the file (its rows are held in memory until they are stored).
 const ROWS_MAX: usize = 1_000_000;
-/// The most columns: what spreadsheets that people export have at most, several times over.
-const COLUMNS_MAX: usize = 300;
+/// The most columns: a person has at most 50 fields of her own, beside the ones that have names.
+const COLUMNS_MAX: usize = 60;
 
 /// A row as it was read.
 struct Row {
@@ -32,7 +32,7 @@ pub(crate) fn run(node: &Node, file: &Path, dry_run: bool, out: Out) -> Result<(
         Out::progress_done();
         done
     };
-    report(&rows, &outcomes, dry_run, out);
+    report(node, &rows, &outcomes, dry_run, out);
     Ok(())
 }
 
@@ -54,7 +54,15 @@ fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
     }
     let (routing, country) = (Routing::new(node), node.row().country.clone());
     let mut rows = Vec::new();
-    for (nth, record) in reader.byte_records().enumerate() {
+    let mut records = reader.byte_records();
+    for nth in 0.. {
+        let line = records.reader().position().line();
+        let Some(record) = records.next() else { break };
+        let lines = records.reader().position().line().saturating_sub(line);
+        if lines > 1 && record.as_ref().is_ok_and(|record| record.len() != names.len()) {
+            let words = format!("a quotation mark opens in line {line} and does not close for {lines} lines");
+            return Err(unreadable(&words).hint("mend that line; nothing of the file was stored"));
+        }
         if nth == ROWS_MAX {
             return Err(unreadable(&format!("it has more than {ROWS_MAX} rows")).hint("split the file"));
         }
@@ -84,29 +92,41 @@ fn read_row(
     Ok((Posted { sign_up, origin: SignUpOrigin::Import, placement: placement.fact() }, placement))
 }
 
-fn report(rows: &[Row], outcomes: &[SignedUp], dry_run: bool, out: Out) {
+fn report(node: &Node, rows: &[Row], outcomes: &[Result<SignedUp, NodeError>], dry_run: bool, out: Out) {
     let mut outcomes = outcomes.iter();
     let (mut new, mut updated, mut refused, mut waiting) = (0, 0, 0, 0);
     for row in rows {
-        let line = match &row.read {
-            Err(error) => {
-                refused += 1;
-                if !out.is_json() {
-                    Out::note(&format!("row {}: {error}", row.number));
-                }
-                json!({"row": row.number, "outcome": "refused", "error": error})
-            }
-            Ok((_, placement)) => {
-                waiting += usize::from(placement.chapter.is_none());
-                let outcome = outcomes.next();
-                let is_new = outcome.is_none_or(|outcome| outcome.new);
+        let outcome = if row.read.is_ok() { outcomes.next() } else { None };
+        let error = match (&row.read, outcome) {
+            (Err(error), _) => Some(error.clone()),
+            (Ok(_), Some(Err(error))) => Some(error.to_string()),
+            (Ok(_), _) => None,
+        };
+        let line = match (&row.read, error) {
+            (Ok((_, placement)), None) => {
+                let signed_up = outcome.and_then(|outcome| outcome.as_ref().ok());
+                // Somebody who is known stays where she is, wherever this row would have been placed.
+                let there = signed_up.filter(|signed_up| !signed_up.new).and_then(|signed_up| {
+                    node.read(|read| read.person(signed_up.person)).ok().map(|person| person.slug)
+                });
+                let chapter = there.unwrap_or_else(|| placement.chapter.clone());
+                waiting += usize::from(chapter.is_none());
+                let is_new = signed_up.is_none_or(|signed_up| signed_up.new);
                 new += usize::from(is_new);
                 updated += usize::from(!is_new);
                 json!({
                     "row": row.number, "outcome": if is_new { "new" } else { "updated" },
-                    "id": outcome.map(|outcome| outcome.person.to_string()), "chapter": placement.chapter,
+                    "id": signed_up.map(|signed_up| signed_up.person.to_string()), "chapter": chapter,
                     "reason": placement.reason, "flags": placement.flags, "error": null,
                 })
+            }
+            (_, error) => {
+                refused += 1;
+                let error = error.unwrap_or_default();
+                if !out.is_json() {
+                    Out::note(&format!("row {}: {error}", row.number));
+                }
+                json!({"row": row.number, "outcome": "refused", "error": error})
             }
         };
         if out.is_json() {

@@ -3,6 +3,9 @@
 //! **Invariant:** the answer is built only from what was posted and where that would be placed; it says nothing of who is
 //! known here.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -49,11 +52,40 @@ pub(crate) async fn sign_up(
     }
 }
 
+/// Idempotency keys whose requests are being answered: a second request with one waits for the first's answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeysInUse(Arc<(Mutex<BTreeSet<[u8; 32]>>, Condvar)>);
+
+/// Held while a key's request is answered.
+struct KeyHeld<'a>(&'a KeysInUse, [u8; 32]);
+
+impl KeysInUse {
+    fn keys(&self) -> MutexGuard<'_, BTreeSet<[u8; 32]>> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold(&self, key: [u8; 32]) -> KeyHeld<'_> {
+        let mut keys = self.keys();
+        while !keys.insert(key) {
+            keys = self.0.1.wait(keys).unwrap_or_else(PoisonError::into_inner);
+        }
+        KeyHeld(self, key)
+    }
+}
+
+impl Drop for KeyHeld<'_> {
+    fn drop(&mut self) {
+        self.0.keys().remove(&self.1);
+        self.0.0.1.notify_all();
+    }
+}
+
 fn answer(hub: &Hub, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
     let node = &hub.site.node;
     let failed = |error: NodeError| Problem::from(&error);
     let request: [u8; 32] = Sha256::digest(body).into();
     let key = idempotency_key(headers)?;
+    let _held = key.map(|key| hub.keys.hold(key));
     if let Some(key) = &key {
         match node.read(|read| read.answered(key, &request)).map_err(failed)? {
             Answered::Never => {}

@@ -26,6 +26,7 @@ const OPEN: &[&str] = &[osdi::PATH];
 pub(crate) struct Hub {
     pub(crate) site: Site,
     pub(crate) routing: Routing,
+    pub(crate) keys: osdi::KeysInUse,
 }
 
 impl FromRef<Hub> for Site {
@@ -35,7 +36,11 @@ impl FromRef<Hub> for Site {
 }
 
 pub(crate) fn router(node: &Node) -> Router {
-    let hub = Hub { site: Site { node: node.clone(), nav: NAV }, routing: Routing::new(node) };
+    let hub = Hub {
+        site: Site { node: node.clone(), nav: NAV },
+        routing: Routing::new(node),
+        keys: osdi::KeysInUse::default(),
+    };
     let people = people_pages().with_state(hub.site.clone());
     let router = Router::new()
         .route("/", get(pages::network))

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** nothing here is a stand-in for what a user would run: real binaries, real databases, real sockets.
 
+pub mod floor;
 pub mod harness;
 pub mod http;
 pub mod sign_ups;

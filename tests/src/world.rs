@@ -459,7 +459,7 @@ fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: 
         node_id: NodeId(rng.random()),
         incarnation: Incarnation::from_bytes(rng.random()),
     };
-    let store = Store::create(&directory.join(n.to_string()), &row, now)?;
+    let store = Store::create(&directory.join(n.to_string()), &row, now, |_| Ok(()))?;
     let (writer, reader) = (store.writer()?, store.reader()?);
     Ok(SimNode { row, writer, reader, store, actor: rng.random(), scope: None, made: Vec::new() })
 }

@@ -80,6 +80,12 @@ pub fn run<A: Parser + CommandFactory>(
         Ok(arguments) => arguments,
         Err(error) => {
             let usage = error.use_stderr();
+            if usage && std::env::args().any(|argument| argument == "--json") {
+                let words = error.to_string();
+                let words = words.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                Out::note(&Failure::usage(words).json().to_string());
+                return ExitCode::from(2);
+            }
             // Printing to a closed terminal can't be mended here.
             let _ = error.print();
             return if usage { ExitCode::from(2) } else { ExitCode::SUCCESS };

@@ -391,7 +391,9 @@ impl Link {
         scope.saved = saved.seq;
         scope.answered = true;
         let acknowledged = scope.local.acknowledged;
-        scope.local = LocalScope { acknowledged, ..saved.local };
+        // What moved after this commit may have been heard of before it: the feed's head never goes back.
+        let head = if saved.local.head.seq < scope.local.head.seq { scope.local.head } else { saved.local.head };
+        scope.local = LocalScope { acknowledged, head, ..saved.local };
         effects.push(Effect::Send(Frame::Ack(scope.ack(saved.refused))));
     }
 

@@ -13,6 +13,9 @@ const EMAIL_BYTES_MAX: usize = 254;
 /// The longest text taken for a telephone number, in bytes: E.164 has 15 digits, people add signs and an extension.
 const PHONE_BYTES_MAX: usize = 40;
 
+/// Characters that nobody sees and that come with copied text.
+const INVISIBLE: [char; 5] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
+
 /// Why a text is no way to reach someone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContactError {
@@ -49,7 +52,10 @@ impl FromStr for EmailAddress {
         let (local, domain) = text.rsplit_once('@').ok_or(ContactError::Email)?;
         let domain = domain_in_ascii(domain).ok_or(ContactError::Email)?;
         let plain = |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control());
-        let local_fits = plain(local) && !local.contains(['@', '/', '<', '>', ',', ';', '"']);
+        let local_fits = plain(local)
+            && !local.contains(['@', '/', ':', '<', '>', ',', ';', '"', '\u{fffd}'])
+            && !local.contains("..")
+            && !local.chars().any(|c| INVISIBLE.contains(&c));
         if !local_fits || !domain.contains('.') || local.len() + 1 + domain.len() > EMAIL_BYTES_MAX {
             return Err(ContactError::Email);
         }
@@ -60,10 +66,10 @@ impl FromStr for EmailAddress {
 /// The domain in ASCII by IDNA (UTS 46), refused when it could not be looked up.
 fn domain_in_ascii(domain: &str) -> Option<String> {
     let strict = idna::AsciiDenyList::STD3;
-    idna::domain_to_ascii_cow(domain.as_bytes(), strict)
-        .ok()
-        .map(|ascii| ascii.into_owned())
-        .filter(|ascii| !ascii.is_empty() && ascii.split('.').all(|label| (1..=63).contains(&label.len())))
+    idna::domain_to_ascii_cow(domain.as_bytes(), strict).ok().map(|ascii| ascii.into_owned()).filter(|ascii| {
+        let fits = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
+        !ascii.is_empty() && ascii.split('.').all(fits)
+    })
 }
 
 impl fmt::Debug for EmailAddress {

@@ -113,7 +113,7 @@ impl SignUp {
         };
         let mut draft = Draft { country: country.to_owned(), errors, ..Draft::default() };
         draft.osdi_person(person);
-        for tag in list(value.get("add_tags")) {
+        for tag in draft.list(&value, "add_tags") {
             draft.tag("add_tags", tag.as_str().unwrap_or_default());
         }
         draft.finish()
@@ -163,11 +163,6 @@ impl SignUp {
     }
 }
 
-/// The items of a JSON array, at most one more than the limit so that the limit is noticed.
-fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
-    value.and_then(Value::as_array).into_iter().flatten().take(ENTRIES_MAX + 1)
-}
-
 /// A sign-up while it is read.
 #[derive(Default)]
 struct Draft {
@@ -177,6 +172,19 @@ struct Draft {
 }
 
 impl Draft {
+    /// The items of a JSON array, at most one more than the limit so that the limit is noticed; anything else is said.
+    fn list<'a>(&mut self, value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+        let items = match value.get(name) {
+            None | Some(Value::Null) => &[][..],
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(_) => {
+                self.errors.add(name, "this has to be a list");
+                &[][..]
+            }
+        };
+        items.iter().take(ENTRIES_MAX + 1)
+    }
+
     fn osdi_person(&mut self, person: &Value) {
         for name in crate::TEXT_FIELDS {
             match person.get(name) {
@@ -186,10 +194,10 @@ impl Draft {
                 Some(_) => self.errors.add(name, "this has to be a text"),
             }
         }
-        for each in list(person.get("postal_addresses")) {
+        for each in self.list(person, "postal_addresses") {
             self.osdi_address(each);
         }
-        for each in list(person.get("email_addresses")) {
+        for each in self.list(person, "email_addresses") {
             self.email("email_addresses", each.get("address").and_then(Value::as_str).unwrap_or_default());
             match each.get("status").and_then(Value::as_str).and_then(EmailStatus::from_word) {
                 Some(EmailStatus::Subscribed) => self.consent("email"),
@@ -199,14 +207,18 @@ impl Draft {
                 Some(EmailStatus::Bouncing) | None => {}
             }
         }
-        for each in list(person.get("phone_numbers")) {
+        for each in self.list(person, "phone_numbers") {
             let number = match each.get("number") {
                 Some(Value::Number(number)) => number.to_string(),
                 other => other.and_then(Value::as_str).unwrap_or_default().to_owned(),
             };
             self.phone("phone_numbers", &number);
         }
-        for (name, value) in person.get("custom_fields").and_then(Value::as_object).into_iter().flatten() {
+        let custom = person.get("custom_fields").filter(|custom| !custom.is_null());
+        if custom.is_some_and(|custom| !custom.is_object()) {
+            self.errors.add("custom_fields", "this has to be an object");
+        }
+        for (name, value) in custom.and_then(Value::as_object).into_iter().flatten() {
             match value {
                 Value::Null => {}
                 Value::String(text) => self.custom(name, text),
@@ -214,7 +226,7 @@ impl Draft {
                 Value::Array(_) | Value::Object(_) => self.errors.add(name, "a custom field is one text or number"),
             }
         }
-        for each in list(person.get("chapterhouse:consents")) {
+        for each in self.list(person, "chapterhouse:consents") {
             let state = each.get("state").and_then(Value::as_str).and_then(ConsentState::from_word);
             match (each.get("channel").and_then(Value::as_str).and_then(Channel::from_word), state) {
                 (Some(channel), Some(state)) => self.said(channel, state),
@@ -241,7 +253,7 @@ impl Draft {
         address.region = read("region");
         let country = read("country");
         address.country = country.and_then(|country| self.country(country.expose()));
-        for line in list(each.get("address_lines")) {
+        for line in self.list(each, "address_lines") {
             let line = line.as_str().unwrap_or_default().to_owned();
             address.address_lines.extend(self.text("address_lines", &line));
         }

@@ -15,10 +15,22 @@ pub struct TimeError(String, &'static str);
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From Unix milliseconds.
+    /// From Unix milliseconds. A time outside the years 0 to 9999 becomes the nearest inside: RFC 3339 has no other, and
+    /// what a peer says must always be readable again.
     pub const fn from_millis(ms: i64) -> Self {
-        Self(ms)
+        if ms < Self::MIN_MS {
+            Self(Self::MIN_MS)
+        } else if ms > Self::MAX_MS {
+            Self(Self::MAX_MS)
+        } else {
+            Self(ms)
+        }
     }
+
+    /// The first moment of the year 0.
+    const MIN_MS: i64 = -62_167_219_200_000;
+    /// The last moment of the year 9999 whose day is the same in every zone.
+    const MAX_MS: i64 = 253_402_207_199_999;
 
     /// Unix milliseconds.
     pub const fn as_millis(self) -> i64 {
@@ -32,7 +44,7 @@ impl Timestamp {
 
     /// This moment and `ms` milliseconds more.
     pub const fn plus_millis(self, ms: i64) -> Self {
-        Self(self.0.saturating_add(ms))
+        Self::from_millis(self.0.saturating_add(ms))
     }
 
     /// Milliseconds from `earlier` to this moment; negative if it is later.
@@ -69,7 +81,7 @@ impl FromStr for Timestamp {
     /// RFC 3339 with any offset; also a date and a time without one, read as UTC, and a date alone, read as its noon.
     fn from_str(text: &str) -> Result<Self, TimeError> {
         if let Ok(moment) = text.parse::<jiff::Timestamp>() {
-            return Ok(Self(moment.as_millisecond()));
+            return Ok(Self::from_millis(moment.as_millisecond()));
         }
         let wrong = || TimeError(text.to_owned(), "time: write it as 2026-11-22T18:40Z, or a date as 2026-11-22");
         let civil = match text.parse::<jiff::civil::Date>() {
@@ -77,7 +89,7 @@ impl FromStr for Timestamp {
             _ => text.parse::<jiff::civil::DateTime>().map_err(|_| wrong())?,
         };
         let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
-        Ok(Self(zoned.timestamp().as_millisecond()))
+        Ok(Self::from_millis(zoned.timestamp().as_millisecond()))
     }
 }
 
@@ -131,5 +143,9 @@ mod tests {
         assert_eq!("2026-11-22T14:55".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T14:55:00.000Z");
         assert_eq!("2026-11-22".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T12:00:00.000Z");
         assert!("yesterday".parse::<Timestamp>().is_err());
+        for far in [i64::MIN, -62_200_000_000_000, 253_402_300_799_999, i64::MAX] {
+            let at = Timestamp::from_millis(far);
+            assert_eq!(at.to_string().parse(), Ok(at), "{far}");
+        }
     }
 }

@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 use model::{
     AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Channel, ConsentState, Date, DocId, Event, EventId, Evidence,
     Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp, SignUpOrigin, Supporter,
-    TEXT_FIELDS, Timestamp,
+    Timestamp,
 };
-use record::{Value, Write, from_sign_up};
+use record::{Write, from_sign_up};
 use store::{DocState, Edited, Loaded, NewDocument, NewNote, NodeKind, NoteKind, ProposalState, Resolved, StoreError};
 
 use crate::{Node, NodeError, Priority, draw};
 
-/// How often an edit is planned again when somebody was faster: on one machine a race is lost once or twice.
-const ATTEMPTS: usize = 16;
+/// How often an edit is planned again when somebody was faster. Twenty at once on one record lose up to nineteen times.
+const ATTEMPTS: u64 = 60;
+/// The longest pause before an edit is planned again, in ms for each time it lost: apart, so that not all come at once.
+const PAUSE_MS: u64 = 4;
 /// The longest text of a note, a line or a reason, in bytes: some ten pages.
 const TEXT_BYTES_MAX: usize = 32 * 1024;
 
@@ -72,17 +74,6 @@ pub struct AskDraft {
 /// A person whom an organiser adds.
 pub type PersonDraft = SignUp;
 
-/// One field of an edit: the new value, and the one that the page showed, if it was a page.
-#[derive(Clone, Debug)]
-pub struct FieldEdit {
-    /// The field.
-    pub field: String,
-    /// As it is to be.
-    pub value: String,
-    /// As it was shown.
-    pub shown: Option<String>,
-}
-
 /// What an act writes.
 #[derive(Default)]
 pub(crate) struct Plan {
@@ -94,6 +85,15 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    pub(crate) fn writing(writes: Vec<Write>) -> Self {
+        Self { writes, ..Self::default() }
+    }
+
+    pub(crate) fn ending(mut self, proposal: ProposalId, state: ProposalState) -> Self {
+        self.ends = Some((proposal, state));
+        self
+    }
+
     pub(crate) fn event(event: &Event) -> Self {
         Self { writes: vec![Write::event(event)], ..Self::default() }
     }
@@ -112,14 +112,29 @@ impl Plan {
     }
 }
 
-fn within(text: &Personal, what: &str) -> Result<(), NodeError> {
+pub(crate) fn within(text: &Personal, what: &str) -> Result<(), NodeError> {
     if text.expose().len() > TEXT_BYTES_MAX {
         return Err(NodeError::Refused(format!("{what} is too long: at most {TEXT_BYTES_MAX} bytes")));
+    }
+    if text.expose().chars().any(|c| c.is_control() && !"\n\r\t".contains(c)) {
+        return Err(NodeError::Refused(format!("{what} has characters that can't be shown")));
     }
     Ok(())
 }
 
-fn event(at: Option<Timestamp>, by: &str, body: Body) -> Event {
+/// When something happened: not before people could have logged it, not after tomorrow (clocks differ by a day at most).
+fn happened(at: Option<Timestamp>) -> Result<(), NodeError> {
+    let first = Timestamp::from_millis(-2_208_988_800_000);
+    let last = draw::now().plus_millis(24 * 3600 * 1000);
+    match at {
+        Some(at) if at < first || at > last => {
+            Err(NodeError::Refused(format!("{at} can't be when it happened: give a day in the past")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(crate) fn event(at: Option<Timestamp>, by: &str, body: Body) -> Event {
     Event { id: draw::event_id(), at: at.unwrap_or_else(draw::now), by: Some(by.into()), body }
 }
 
@@ -131,7 +146,7 @@ impl Node {
         by: &str,
         plan: impl Fn(&Loaded, &Supporter) -> Result<Plan, NodeError>,
     ) -> Result<(), NodeError> {
-        for _ in 0..ATTEMPTS {
+        for lost in 0..ATTEMPTS {
             let (loaded, settings) = self.read(|read| Ok((read.load(document)?, read.settings()?)))?;
             let loaded = loaded.ok_or_else(|| NodeError::Store(StoreError::NotFound(document.to_string())))?;
             let shown = loaded.record.supporter(&settings.ladder);
@@ -159,14 +174,24 @@ impl Node {
                 places.map_or(Ok(()), |chapter| tx.place(document, chapter))
             });
             match committed {
-                Err(NodeError::Store(error)) if error.can_be_redone() => {}
+                Err(NodeError::Store(error)) if error.can_be_redone() => draw::pause(PAUSE_MS * (lost + 1)),
                 other => return other,
             }
         }
         Err(NodeError::Busy)
     }
 
+    /// At a hub only people who are in no chapter are called, asked and moved: the others are their chapter's.
+    fn in_our_care(&self, person: DocId) -> Result<(), NodeError> {
+        let row = self.read(|read| read.person(person))?;
+        match row.chapter_name.filter(|_| self.kind() == NodeKind::Hub) {
+            Some(chapter) => Err(NodeError::Refused(format!("she is in {chapter}: her chapter keeps this with her"))),
+            None => Ok(()),
+        }
+    }
+
     fn log(&self, person: DocId, by: &str, event: Event) -> Result<EventId, NodeError> {
+        self.in_our_care(person)?;
         self.edit(person, by, |_, _| Ok(Plan::event(&event)))?;
         Ok(event.id)
     }
@@ -212,62 +237,13 @@ impl Node {
         Ok(id)
     }
 
-    /// Changes fields. Only what differs is written; a field that has changed since it was shown is not.
-    ///
-    /// # Errors
-    /// When a field is not one that can be edited, or has changed since it was shown.
-    pub fn edit_fields(&self, person: DocId, edits: &[FieldEdit], by: &str) -> Result<(), NodeError> {
-        let country = self.row().country.clone();
-        self.edit(person, by, |_, shown| {
-            let mut plan = Plan::default();
-            for edit in edits {
-                if let Some(write) = field_write(edit, shown, &country)? {
-                    plan.writes.push(write);
-                }
-            }
-            Ok(plan)
-        })
-    }
-
-    /// Settles a conflict on a value.
-    ///
-    /// # Errors
-    /// When the field has no conflict.
-    pub fn settle_conflict(&self, person: DocId, field: &str, value: &str, by: &str) -> Result<(), NodeError> {
-        self.edit(person, by, |_, shown| {
-            let conflict = shown.conflicts.iter().find(|conflict| conflict.field == field);
-            let Some(conflict) = conflict else {
-                return Err(NodeError::Refused(format!(
-                    "there is no conflict about {field}: it may be settled already"
-                )));
-            };
-            if field == "rung" {
-                if !conflict.values.iter().any(|standing| standing.value.expose() == value) {
-                    return Err(NodeError::Refused("settle a rung on one of the two that stand".to_owned()));
-                }
-                let to = RungId::new(value);
-                let body = Body::Move {
-                    from: shown.rung.clone(),
-                    to: to.clone(),
-                    how: MoveKind::Settled,
-                    evidence: Vec::new(),
-                    because: None,
-                };
-                let moved = event(None, by, body);
-                let writes = vec![Write::event(&moved), Write::settle_rung(&to, moved.id)];
-                return Ok(Plan { writes, ..Plan::default() });
-            }
-            let value = if value.is_empty() { Value::Null } else { Value::text(value) };
-            Ok(Plan { writes: vec![Write::Settle(field.to_owned(), value)], ..Plan::default() })
-        })
-    }
-
     /// Logs an attempt.
     ///
     /// # Errors
     /// When the person is not here or can't be written.
     pub fn log_attempt(&self, person: DocId, draft: AttemptDraft, by: &str) -> Result<EventId, NodeError> {
         let AttemptDraft { how, result, line, not_before, at } = draft;
+        happened(at)?;
         line.as_ref().map_or(Ok(()), |line| within(line, "the line"))?;
         self.log(person, by, event(at, by, Body::Attempt { how, result, line, not_before }))
     }
@@ -278,6 +254,14 @@ impl Node {
     /// When the person is not here, or a hub is given private text.
     pub fn log_one_to_one(&self, person: DocId, draft: OneToOneDraft, by: &str) -> Result<EventId, NodeError> {
         let OneToOneDraft { at, minutes, ask, next, next_on, story, interest, relationships } = draft;
+        happened(at)?;
+        self.in_our_care(person)?;
+        let texts = [&ask, &next, &story, &interest, &relationships];
+        if minutes.is_none() && texts.into_iter().flatten().all(Personal::is_blank) {
+            let words = "say how long the one-to-one was, what was asked, or what was said";
+            return Err(NodeError::Refused(words.to_owned()));
+        }
+        [&ask, &next].into_iter().flatten().try_for_each(|text| within(text, "the text"))?;
         let held = event(at, by, Body::OneToOne { minutes, ask, next, next_on });
         let texts =
             [(NoteKind::Story, story), (NoteKind::Interest, interest), (NoteKind::Relationships, relationships)];
@@ -342,6 +326,7 @@ impl Node {
     /// # Errors
     /// When the event is no ask of this person.
     pub fn answer_ask(&self, person: DocId, ask: EventId, answer: AnswerKind, by: &str) -> Result<EventId, NodeError> {
+        self.in_our_care(person)?;
         let answered = event(None, by, Body::Answer { of: ask, answer });
         self.edit(person, by, |_, shown| match shown.event(ask).map(|event| &event.body) {
             Some(Body::Ask { .. }) => Ok(Plan::event(&answered)),
@@ -365,6 +350,7 @@ impl Node {
     ) -> Result<(EventId, MoveKind), NodeError> {
         let because = because.filter(|reason| !reason.is_blank());
         because.as_ref().map_or(Ok(()), |reason| within(reason, "the reason"))?;
+        self.in_our_care(person)?;
         let settings = self.read(|read| read.settings())?;
         let id = draw::event_id();
         let how = std::cell::Cell::new(MoveKind::Up);
@@ -428,26 +414,6 @@ impl Node {
         Ok(said.id)
     }
 
-    /// Writes a proposed value into the record, or forgets it.
-    ///
-    /// # Errors
-    /// When it no longer waits, or a consent would re-open a withdrawal.
-    pub fn end_proposal(&self, proposal: &store::ProposalRow, state: ProposalState, by: &str) -> Result<(), NodeError> {
-        let ends = Some((proposal.id, state));
-        if state == ProposalState::Dropped {
-            let id = proposal.id;
-            return self.write(Priority::Interactive, move |tx| tx.end_proposal(id, ProposalState::Dropped));
-        }
-        self.edit(proposal.person, by, |_, shown| {
-            let writes = match proposal.key.strip_prefix(model::CONSENT).and_then(|rest| rest.split_once('/')) {
-                Some((channel, sender)) => consent_writes(proposal, shown, channel, sender, by)?,
-                None if proposal.key.starts_with(model::TAG) => vec![Write::Put(proposal.key.clone(), Value::Flag)],
-                None => vec![Write::Put(proposal.key.clone(), Value::text(proposal.value.expose()))],
-            };
-            Ok(Plan { writes, ends, ..Plan::default() })
-        })
-    }
-
     /// Places somebody who waits into a chapter, by a person's word.
     ///
     /// # Errors
@@ -469,98 +435,4 @@ impl Node {
         let placed = event(None, by, Body::Placement(fact));
         self.edit(person, by, |_, _| Ok(Plan { places: Some(chapter.scope), ..Plan::event(&placed) }))
     }
-
-    /// Changes fields of a chapter's card.
-    ///
-    /// # Errors
-    /// When a field is unknown or a value too long.
-    pub fn edit_card(&self, chapter: ScopeId, edits: &[(String, String)], by: &str) -> Result<(), NodeError> {
-        let known = model::ChapterCard::FIELDS;
-        let mut writes = Vec::new();
-        for (field, value) in edits {
-            if !known.iter().any(|(name, _)| name == field) {
-                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-                return Err(NodeError::Refused(format!("a card has no field {field:?}; it has {}", names.join(", "))));
-            }
-            if value.len() > model::ChapterCard::VALUE_BYTES_MAX {
-                let most = model::ChapterCard::VALUE_BYTES_MAX;
-                return Err(NodeError::Refused(format!("{field} is too long: at most {most} bytes")));
-            }
-            writes.push(Write::field(field, value));
-        }
-        let card = self.read(|read| read.card_document(chapter))?;
-        let card = card.ok_or_else(|| NodeError::NotFound("card of chapter", chapter.to_string()))?;
-        self.edit(card, by, |_, _| Ok(Plan { writes: writes.clone(), ..Plan::default() }))
-    }
-}
-
-/// A consent that was posted by a form never re-opens a withdrawal: only an act of the person herself does.
-fn consent_writes(
-    proposal: &store::ProposalRow,
-    shown: &Supporter,
-    channel: &str,
-    sender: &str,
-    by: &str,
-) -> Result<Vec<Write>, NodeError> {
-    let state = ConsentState::from_word(proposal.value.expose())
-        .ok_or_else(|| NodeError::Refused("the proposed consent can't be read".to_owned()))?;
-    let now = shown.consents.iter().find(|said| said.channel == channel && said.sender == sender);
-    if state == ConsentState::Granted && now.is_some_and(|said| said.state == ConsentState::Withdrawn) {
-        return Err(NodeError::Refused("she withdrew this consent: only she can give it again".to_owned()));
-    }
-    let (channel, sender) = (channel.to_owned(), sender.to_owned());
-    let said = event(
-        None,
-        by,
-        Body::Consent { channel: channel.clone(), sender: sender.clone(), state, source: "sign-up form".into() },
-    );
-    Ok(vec![Write::event(&said), Write::consent(&channel, &sender, state, said.id)])
-}
-
-/// The write of one edited field; none when the value stands already.
-fn field_write(edit: &FieldEdit, shown: &Supporter, country: &str) -> Result<Option<Write>, NodeError> {
-    let FieldEdit { field, value, .. } = edit;
-    let value = value.trim();
-    within(&value.into(), field)?;
-    let contact = |error: model::ContactError| {
-        let mut errors = model::FieldErrors::default();
-        errors.add(field, error);
-        NodeError::Fields(errors)
-    };
-    match field.as_str() {
-        "email" => {
-            let email: model::EmailAddress = value.parse().map_err(contact)?;
-            return Ok(Some(Write::Put(format!("{}{}", model::EMAIL, email.as_str()), Value::text("{}"))));
-        }
-        "phone" => {
-            let phone = model::PhoneNumber::parse(value, Some(country)).map_err(contact)?;
-            return Ok(Some(Write::Put(format!("{}{}", model::PHONE, phone.as_str()), Value::text("{}"))));
-        }
-        _ => {}
-    }
-    let people = [
-        ("looked_after_by", &shown.looked_after_by),
-        ("recruited_by", &shown.recruited_by),
-        ("developed_by", &shown.developed_by),
-    ];
-    let person_field = people.iter().find(|(name, _)| name == field);
-    if person_field.is_none() && !TEXT_FIELDS.contains(&field.as_str()) {
-        let names = TEXT_FIELDS.iter().copied().chain(people.iter().map(|(name, _)| *name)).chain(["email", "phone"]);
-        let names: Vec<&str> = names.collect();
-        return Err(NodeError::Refused(format!("{field:?} can't be edited; fields are {}", names.join(", "))));
-    }
-    let now = person_field.map_or_else(
-        || shown.field(field).to_owned(),
-        |(_, who)| who.as_ref().map_or_else(String::new, |who| who.expose().to_owned()),
-    );
-    if let Some(then) = &edit.shown
-        && then.trim() == value
-    {
-        return Ok(None);
-    }
-    if edit.shown.as_ref().is_some_and(|then| then.trim() != now) {
-        let words = format!("{field} was changed meanwhile, to {now:?}: look at it again");
-        return Err(NodeError::Refused(words));
-    }
-    Ok((now != value).then(|| Write::field(field, value)))
 }

@@ -53,7 +53,11 @@ pub(crate) async fn exchange(
     stop: CancellationToken,
 ) -> Ended {
     let address = link.address.clone().unwrap_or_default();
-    let channel = match channel(&address).await {
+    let dialled = tokio::select! {
+        () = stop.cancelled() => return Ended::Stopped,
+        dialled = channel(&address) => dialled,
+    };
+    let channel = match dialled {
         Ok(channel) => channel,
         Err(error) => return Ended::Broken(error.to_string()),
     };
@@ -65,7 +69,12 @@ pub(crate) async fn exchange(
         Ok(value) => drop(request.metadata_mut().insert("authorization", value)),
         Err(_) => return Ended::Refused("the link's token can't be read".to_owned()),
     }
-    match client.exchange(request).await {
+    let answered = tokio::select! {
+        () = stop.cancelled() => return Ended::Stopped,
+        answered = tokio::time::timeout(CONNECT, client.exchange(request)) => answered,
+    };
+    let Ok(answered) = answered else { return Ended::Broken("no answer in time".to_owned()) };
+    match answered {
         Ok(response) => {
             note_standing(node, link, LinkStanding::Connected, "");
             drive(node, link, response.into_inner(), outgoing, state, stop).await
@@ -89,8 +98,13 @@ pub(crate) async fn keep(node: Node, stop: CancellationToken) {
             }
         };
         state.send_replace(None);
-        let ended = exchange(&node, &link, &state, stop.clone()).await;
-        if state.borrow().is_some() {
+        let reading = node.clone();
+        let wanted = blocking(move || reading.read(|read| read.exchanges_wanted())).await.unwrap_or(0);
+        let ended = tokio::select! {
+            ended = exchange(&node, &link, &state, stop.clone()) => ended,
+            () = asked_again(&node, wanted) => continue,
+        };
+        if *state.borrow() == Some(LinkState::InStep) {
             backoff.reset();
         }
         let (standing, words) = match ended {
@@ -109,6 +123,22 @@ pub(crate) async fn keep(node: Node, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
+            () = asked_again(&node, wanted) => {}
+        }
+    }
+}
+
+/// Waits until another exchange at once is asked for.
+async fn asked_again(node: &Node, wanted: u64) {
+    let mut changes = node.changes();
+    loop {
+        let reading = node.clone();
+        match blocking(move || reading.read(|read| read.exchanges_wanted())).await {
+            Ok(now) if now != wanted => return,
+            Ok(_) | Err(_) => {}
+        }
+        if changes.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

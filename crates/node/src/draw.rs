@@ -10,6 +10,11 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Waits for a random part of so many milliseconds.
+pub(crate) fn pause(most_ms: u64) {
+    std::thread::sleep(std::time::Duration::from_millis(rand::random_range(0..=most_ms)));
+}
+
 pub(crate) fn doc_id() -> DocId {
     DocId::from_parts(now(), rand::random())
 }

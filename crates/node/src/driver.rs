@@ -65,18 +65,23 @@ where
     let mut changes = node.changes();
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.tick().await;
+    let mut heard_until = tokio::time::Instant::now() + SILENCE;
     if let Err(ended) = driver.open().await {
         return ended;
     }
     loop {
         let step = tokio::select! {
             () = stop.cancelled() => return Ended::Stopped,
-            frame = tokio::time::timeout(SILENCE, incoming.next()) => match frame {
-                Err(_) => return Ended::Broken("the other end fell silent".to_owned()),
-                Ok(None) => return Ended::Broken("the other end closed the connection".to_owned()),
-                Ok(Some(Err(status))) => return status_ended(&status),
-                Ok(Some(Ok(frame))) => match from_wire(frame) {
-                    Ok(Some(frame)) => driver.feed(Event::Received(frame)).await,
+            () = tokio::time::sleep_until(heard_until) => return Ended::Broken("the other end fell silent".to_owned()),
+            frame = incoming.next() => match frame {
+                None => return Ended::Broken("the other end closed the connection".to_owned()),
+                Some(Err(status)) => return status_ended(&status),
+                Some(Ok(frame)) => match from_wire(frame) {
+                    Ok(Some(frame)) => {
+                        heard_until = tokio::time::Instant::now() + SILENCE;
+                        driver.heard(&frame);
+                        driver.feed(Event::Received(frame)).await
+                    }
                     Ok(None) => Ok(()),
                     Err(error) => return Ended::Refused(error.to_string()),
                 },
@@ -109,6 +114,14 @@ impl Driver<'_> {
         let (node, link) = (self.node.clone(), self.link.id);
         let scopes = blocking(move || node.read(|read| read.local_scopes(link))).await.map_err(Ended::Failed)?;
         self.feed(Event::Opened(scopes)).await
+    }
+
+    /// A heartbeat says that nothing is outstanding: the last exchange is now.
+    fn heard(&self, frame: &Frame) {
+        if matches!(frame, Frame::Head(head) if head.scope == self.link.scope) {
+            let (link, at) = (self.link.id, draw::now());
+            drop(self.node.write_later(move |tx| tx.heard(link, at)));
+        }
     }
 
     /// Something in the database moved: the engine hears of each scope as it stands now.
@@ -144,15 +157,12 @@ impl Driver<'_> {
             }
             Effect::Save(batch, cursor) => {
                 let (link, at) = (self.link.clone(), draw::now());
-                let saved = self.node.write_later(move |tx| tx.log(&link, &batch, cursor, at));
                 let results = self.results.clone();
-                tokio::spawn(async move {
-                    let event = match saved.await {
-                        Ok(saved) => saved.map(Event::Saved).map_err(NodeError::Store),
-                        Err(_) => Err(NodeError::ShuttingDown),
-                    };
-                    let _ = results.send(event);
-                });
+                // Answered from the writer thread itself: what was saved is heard of in the order in which it was saved.
+                self.node.write_then(
+                    move |tx| tx.log(&link, &batch, cursor, at),
+                    move |saved| drop(results.send(saved.map(Event::Saved).map_err(NodeError::Store))),
+                );
             }
             Effect::Acknowledged(scope, seq, refused) => {
                 let (link, at) = (self.link.clone(), draw::now());
@@ -175,8 +185,9 @@ impl Driver<'_> {
     }
 
     async fn send(&self, frame: &Frame) -> Result<(), Ended> {
-        let gone = |_| Ended::Broken("the connection broke off".to_owned());
-        self.outgoing.send(to_wire(frame)).await.map_err(gone)
+        let gone = || Ended::Broken("the connection broke off".to_owned());
+        let sent = tokio::time::timeout(SILENCE, self.outgoing.send(to_wire(frame))).await;
+        sent.map_err(|_| gone())?.map_err(|_| gone())
     }
 }
 

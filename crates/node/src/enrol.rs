@@ -70,20 +70,42 @@ pub async fn join(directory: &Path, invite: &Invite, name: Option<&str>) -> Resu
     let hub = NodeId::from_slice(&reply.hub).ok_or_else(unreadable)?;
     let slug: Slug = reply.slug.parse().map_err(|_| unreadable())?;
     let row = chapter_row(name.unwrap_or(&reply.chapter), &reply.country, node_id);
-    let node = Node::create(directory, &row)?;
-    let address = invite.address.clone();
-    let at = draw::now();
-    let scope = ScopeId::from_bytes(scope);
-    node.write(Priority::Interactive, move |tx| {
+    let (address, at, scope) = (&invite.address, draw::now(), ScopeId::from_bytes(scope));
+    let node = Node::create(directory, &row, |tx| {
         tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
         let role = ScopeRole::Own;
         tx.add_chapter(&NewChapter { scope, slug: &slug, name: &reply.chapter, card: None, intake: None, role, at })?;
         let (direction, name) = (Direction::Up, reply.network.as_str());
-        tx.put_link(&NewLink { peer: hub, direction, name, scope, address: Some(&address), token: &token }).map(drop)
+        tx.put_link(&NewLink { peer: hub, direction, name, scope, address: Some(address), token: &token }).map(drop)
     })?;
     let done = joining_path(directory);
     fs::remove_file(&done).map_err(|error| NodeError::File("remove", done.display().to_string(), error))?;
     Ok(node)
+}
+
+/// A node that has joined follows its hub to another address, by a fresh invitation into the same chapter.
+///
+/// # Errors
+/// When the invitation is of another network or chapter, or the hub can't be reached or refuses.
+pub async fn follow(node: &Node, invite: &Invite) -> Result<(), NodeError> {
+    let link = node.read(|read| read.parent())?;
+    let link = link.ok_or_else(|| NodeError::Refused("this node has no parent".to_owned()))?;
+    let mut client = dial::enrolment(&invite.address).await?;
+    let request = wire::EnrolRequest {
+        secret: invite.secret.to_vec(),
+        node: node.id().0.to_vec(),
+        token_hash: Sha256::digest(link.token.unwrap_or_default()).to_vec(),
+    };
+    let reply = client.enrol(request).await.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    if NodeId::from_slice(&reply.hub) != Some(link.peer) || reply.scope != link.scope.as_bytes() {
+        let words = "this node belongs to another network or chapter: join with another directory";
+        return Err(NodeError::Refused(words.to_owned()));
+    }
+    let address = invite.address.clone();
+    node.write(Priority::Interactive, move |tx| {
+        tx.set_parent_address(&address)?;
+        tx.want_exchange()
+    })
 }
 
 fn refused(address: &str, status: &tonic::Status) -> NodeError {

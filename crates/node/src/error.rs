@@ -58,12 +58,13 @@ pub enum NodeError {
 
 impl NodeError {
     /// What kind of failure it is.
-    pub const fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Fields(_) | Self::Move(_) | Self::Refused(_) | Self::AlreadyServed | Self::Busy => Kind::Refused,
+            Self::Store(error) if error.is_damage() => Kind::Integrity,
+            Self::Fields(_) | Self::Move(_) | Self::Refused(_) | Self::AlreadyServed => Kind::Refused,
             Self::NotFound(..) => Kind::NotFound,
             Self::Unreachable(..) => Kind::Unreachable,
-            Self::Listen(..) | Self::File(..) | Self::ShuttingDown => Kind::Failed,
+            Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::Busy => Kind::Failed,
             Self::Store(error) => match error {
                 StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => Kind::NotFound,
                 StoreError::Ambiguous(_)
@@ -76,15 +77,19 @@ impl NodeError {
                 | StoreError::Taken(..)
                 | StoreError::Refused(_) => Kind::Refused,
                 StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => Kind::Integrity,
-                StoreError::Sql(..) | StoreError::File { .. } | StoreError::Stale(_) => Kind::Failed,
+                StoreError::Sql(..)
+                | StoreError::File { .. }
+                | StoreError::Stale(_)
+                | StoreError::RolledBack
+                | StoreError::Panicked => Kind::Failed,
             },
         }
     }
 
     /// A stable word for scripts.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         if let Self::Store(error) = self {
-            return store_code(error);
+            return if error.is_damage() { "integrity" } else { store_code(error) };
         }
         if matches!(self, Self::AlreadyServed) {
             return "already_served";
@@ -96,9 +101,10 @@ impl NodeError {
     }
 
     /// What to do, for the person who met it.
-    pub const fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<&'static str> {
         if let Self::Store(error) = self {
-            return store_hint(error);
+            let damage = "the file is damaged: stop the node and keep a copy of its directory before anything else";
+            return if error.is_damage() { Some(damage) } else { store_hint(error) };
         }
         if matches!(self, Self::Unreachable(..)) {
             return Some("nothing is lost: it is sent when the network is back");
@@ -131,7 +137,11 @@ const fn store_code(error: &StoreError) -> &'static str {
         StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => "not_found",
         StoreError::OldSqlite(_) | StoreError::NotWritable(..) | StoreError::Refused(_) => "refused",
         StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => "integrity",
-        StoreError::Sql(..) | StoreError::File { .. } | StoreError::Stale(_) => "failed",
+        StoreError::Sql(..)
+        | StoreError::File { .. }
+        | StoreError::Stale(_)
+        | StoreError::RolledBack
+        | StoreError::Panicked => "failed",
     }
 }
 

@@ -4,7 +4,7 @@ use std::thread;
 
 use store::{FoldOutcome, Folded, fold_one};
 
-use crate::{Node, NodeError, Priority, draw};
+use crate::{Node, NodeError, draw};
 
 /// Documents folded in one round: bounds memory (a record has at most 512 KiB) and the commit.
 const ROUND: usize = 256;
@@ -26,8 +26,7 @@ fn fold_round(node: &Node) -> Result<usize, NodeError> {
     if jobs.is_empty() {
         return Ok(0);
     }
-    let count = jobs.len();
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(count);
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
     let mut shares: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
     for (nth, job) in jobs.into_iter().enumerate() {
         shares[nth % workers].push(job);
@@ -40,14 +39,26 @@ fn fold_round(node: &Node) -> Result<usize, NodeError> {
         threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
     });
     let at = draw::now();
-    let outcomes = node.write(Priority::Interactive, move |tx| {
-        folded.iter().map(|folded| tx.put_fold(folded, at)).collect::<Result<Vec<_>, _>>()
-    })?;
-    let quarantined = outcomes.iter().filter(|outcome| **outcome == FoldOutcome::Quarantined).count();
-    if quarantined > 0 {
-        tracing::warn!(quarantined, "changes could not be read; their records are read-only");
+    let mut folded_now = 0;
+    // Each in a job of its own, so that one that fails takes no other with it; the writer commits them together.
+    let (answers, answered) = std::sync::mpsc::channel();
+    for folded in folded {
+        let answers = answers.clone();
+        node.write_then(move |tx| tx.put_fold(&folded, at), move |outcome| drop(answers.send(outcome)));
     }
-    Ok(count)
+    drop(answers);
+    for outcome in answered {
+        match outcome {
+            Ok(FoldOutcome::Stands) => folded_now += 1,
+            Ok(FoldOutcome::Redo) => {}
+            Ok(FoldOutcome::Quarantined) => {
+                folded_now += 1;
+                tracing::warn!("a change could not be read; its record is read-only");
+            }
+            Err(error) => tracing::error!(%error, "a fold could not be committed"),
+        }
+    }
+    Ok(folded_now)
 }
 
 /// Folds whenever something changes, until the node goes. Runs on a thread of its own.

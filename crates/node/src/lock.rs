@@ -2,6 +2,8 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::NodeError;
 
@@ -10,7 +12,17 @@ const LOCK_FILE: &str = "serving.lock";
 
 /// Held while this process serves the directory.
 #[derive(Debug)]
-pub(crate) struct ServeLock(#[expect(dead_code, reason = "the lock lives as long as its file is open")] File);
+pub(crate) struct ServeLock {
+    /// The lock lives as long as its file is open.
+    _file: File,
+    serves: Arc<AtomicBool>,
+}
+
+impl Drop for ServeLock {
+    fn drop(&mut self) {
+        self.serves.store(false, Ordering::Relaxed);
+    }
+}
 
 fn open(directory: &Path) -> Result<File, NodeError> {
     let path = directory.join(LOCK_FILE);
@@ -22,11 +34,14 @@ fn open(directory: &Path) -> Result<File, NodeError> {
 }
 
 impl ServeLock {
-    /// Takes the lock.
-    pub(crate) fn take(directory: &Path) -> Result<Self, NodeError> {
+    /// Takes the lock; `serves` is true while it is held.
+    pub(crate) fn take(directory: &Path, serves: &Arc<AtomicBool>) -> Result<Self, NodeError> {
         let file = open(directory)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
+            Ok(()) => {
+                serves.store(true, Ordering::Relaxed);
+                Ok(Self { _file: file, serves: Arc::clone(serves) })
+            }
             Err(TryLockError::WouldBlock) => Err(NodeError::AlreadyServed),
             Err(TryLockError::Error(error)) => Err(NodeError::File("lock", directory.display().to_string(), error)),
         }

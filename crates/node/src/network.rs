@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{Incarnation, Kind, NetworkSettings, ScopeId, Slug};
-use record::Record;
+use record::{Record, Stamp};
 use store::{DocState, NewChapter, NewDocument, NodeKind, NodeRow, ScopeRole};
 
 use crate::invite::Invite;
@@ -45,18 +45,18 @@ impl Node {
             node_id: draw::node_id(),
             incarnation: draw::incarnation(),
         };
-        let node = Self::create(directory, &row)?;
         let settings = NetworkSettings { name: draft.name.clone(), ..NetworkSettings::default() };
-        let (id, stamp) = (draw::doc_id(), node.stamp("init"));
+        let id = draw::doc_id();
+        let author = format!("{}/init", row.node_id.short());
+        let stamp = Stamp { actor: draw::actor(), author, at: draw::now() };
         let entries = Record::settings_entries(&settings);
         let (record, written) = Record::create(id, Kind::NetworkSettings, entries, &stamp);
         let new = NewDocument::new(id, Kind::NetworkSettings, &record, written, stamp.actor, &settings.ladder);
-        node.write(Priority::Interactive, move |tx| {
+        Self::create(directory, &row, |tx| {
             tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
             tx.insert_document(&new, &[ScopeId::NETWORK], DocState::Live)?;
             tx.set_settings(id)
-        })?;
-        Ok(node)
+        })
     }
 
     /// Adds a chapter: its scope, its card, and the set of territories that `territories` makes of the one before, with

@@ -34,7 +34,7 @@ pub(crate) struct Inner {
     readers: Mutex<Vec<Reader>>,
     actor: ActorId,
     changed: watch::Sender<u64>,
-    serves: AtomicBool,
+    serves: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Node {
@@ -53,8 +53,13 @@ impl Node {
         Self::with(store, directory)
     }
 
-    pub(crate) fn create(directory: &Path, row: &NodeRow) -> Result<Self, NodeError> {
-        let store = Store::create(directory, row, draw::now())?;
+    /// Makes a node whose first rows are there from its first moment, or not at all.
+    pub(crate) fn create(
+        directory: &Path,
+        row: &NodeRow,
+        first: impl FnOnce(&Tx<'_>) -> Result<(), StoreError>,
+    ) -> Result<Self, NodeError> {
+        let store = Store::create(directory, row, draw::now(), first)?;
         Self::with(store, directory)
     }
 
@@ -71,7 +76,7 @@ impl Node {
             readers: Mutex::new(vec![reader]),
             actor: draw::actor(),
             changed,
-            serves: AtomicBool::new(false),
+            serves: Arc::new(AtomicBool::new(false)),
         })))
     }
 
@@ -151,6 +156,15 @@ impl Node {
         answered
     }
 
+    /// Writes in the next transaction; `answer` is called after its commit. Jobs and answers keep their order.
+    pub(crate) fn write_then<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError> + Send + 'static,
+        answer: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        self.0.queue.submit(Priority::Interactive, job, answer);
+    }
+
     /// Counts up whenever the database changes, also by another process while this one serves.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
@@ -165,9 +179,7 @@ impl Node {
     }
 
     pub(crate) fn take_lock(&self) -> Result<ServeLock, NodeError> {
-        let lock = ServeLock::take(&self.0.directory)?;
-        self.0.serves.store(true, Ordering::Relaxed);
-        Ok(lock)
+        ServeLock::take(&self.0.directory, &self.0.serves)
     }
 
     /// Whether any process serves this directory, this one included.

@@ -138,7 +138,7 @@ fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> Vec<Box<dyn Fn
     };
     let began = Instant::now();
     let mut answers: Vec<Answer> = vec![first(&mut group)];
-    while answers.len() < GROUP_JOBS_MAX && began.elapsed() < GROUP_TIME_MAX {
+    while group.stands() && answers.len() < GROUP_JOBS_MAX && began.elapsed() < GROUP_TIME_MAX {
         let mut waiting = shared.lock();
         let bulk_may_run = waiting.interactive.is_empty() && began.elapsed() < BULK_YIELDS_AFTER;
         let next =

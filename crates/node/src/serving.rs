@@ -1,13 +1,14 @@
 //! A node that serves: watcher, fold workers, link up, links down; and one exchange without serving.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use engine::LinkState;
 use sha2::{Digest as _, Sha256};
-use store::{InviteOutcome, LinkStanding, NodeKind};
+use store::{InviteOutcome, LinkId, LinkStanding, NodeKind};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
@@ -126,7 +127,7 @@ async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {
             let _ = stream.set_nodelay(true);
         })
     });
-    let service = Children { node, stop: stop.clone() };
+    let service = Children { node, stop: stop.clone(), newest: Arc::default() };
     let sync = SyncServer::new(service.clone()).max_decoding_message_size(dial::MESSAGE_BYTES_MAX);
     let router = tonic::transport::Server::builder().add_service(sync).add_service(EnrolmentServer::new(service));
     if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await {
@@ -139,6 +140,8 @@ async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {
 struct Children {
     node: Node,
     stop: CancellationToken,
+    /// Of each link the number of its newest stream: only that one says where the link stands.
+    newest: Arc<Mutex<BTreeMap<LinkId, u64>>>,
 }
 
 fn internal(error: &NodeError) -> Status {
@@ -147,6 +150,10 @@ fn internal(error: &NodeError) -> Status {
 }
 
 impl Children {
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<LinkId, u64>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The child whose token the call shows: authority is the row.
     async fn who(&self, request: &tonic::metadata::MetadataMap) -> Result<store::LinkRow, Status> {
         let refused = || Status::unauthenticated("this node is not enrolled here (any more): it needs an invitation");
@@ -171,6 +178,13 @@ impl Sync for Children {
         let link = self.who(request.metadata()).await?;
         let (outgoing, frames) = mpsc::channel(dial::FRAMES_WAITING);
         let (node, stop, incoming) = (self.node.clone(), self.stop.clone(), request.into_inner());
+        let number = {
+            let mut streams = self.streams();
+            let number = streams.entry(link.id).or_default();
+            *number += 1;
+            *number
+        };
+        let children = self.clone();
         tokio::spawn(async move {
             let (state, _) = watch::channel(None);
             note_standing(&node, &link, LinkStanding::Connected, "");
@@ -181,7 +195,9 @@ impl Sync for Children {
                 Ended::Failed(error) => error.to_string(),
             };
             tracing::info!(child = link.peer.short(), reason = words, "a child's link ended");
-            note_standing(&node, &link, LinkStanding::Offline, &words);
+            if children.streams().get(&link.id) == Some(&number) {
+                note_standing(&node, &link, LinkStanding::Offline, &words);
+            }
         });
         let ok: fn(wire::Frame) -> Result<wire::Frame, Status> = Ok;
         Ok(Response::new(ReceiverStream::new(frames).map(ok)))
@@ -287,20 +303,26 @@ impl Node {
         Ok(outcome)
     }
 
+    /// Asks the server for an exchange and waits until the parent was heard after that.
     async fn sync_beside_server(&self) -> Result<SyncOutcome, NodeError> {
-        let began = tokio::time::Instant::now();
+        let (began, asked_at) = (tokio::time::Instant::now(), draw::now());
+        let asking = self.clone();
+        blocking(move || asking.write(Priority::Interactive, |tx| tx.want_exchange())).await?;
         loop {
             let reading = self.clone();
-            let link = blocking(move || reading.read(|read| read.parent())).await?;
-            match link {
-                Some(link) if link.standing == LinkStanding::Connected && link.pending == 0 => {
-                    return Ok(SyncOutcome::InStep);
-                }
-                Some(link) if link.standing == LinkStanding::Refused => return Ok(SyncOutcome::Refused(link.detail)),
-                Some(link) if began.elapsed() > BESIDE_PATIENCE => return Ok(SyncOutcome::Unreachable(link.detail)),
-                Some(_) => tokio::time::sleep(WATCH).await,
-                None => return Ok(SyncOutcome::Unreachable("there is no parent".to_owned())),
+            let Some(link) = blocking(move || reading.read(|read| read.parent())).await? else {
+                return Ok(SyncOutcome::Unreachable("there is no parent".to_owned()));
+            };
+            let heard = link.last_exchange.is_some_and(|at| at >= asked_at);
+            if heard && link.standing == LinkStanding::Connected && link.pending == 0 {
+                return Ok(SyncOutcome::InStep);
             }
+            if began.elapsed() > BESIDE_PATIENCE {
+                let words = if link.detail.is_empty() { "no answer in time".to_owned() } else { link.detail };
+                let refused = link.standing == LinkStanding::Refused;
+                return Ok(if refused { SyncOutcome::Refused(words) } else { SyncOutcome::Unreachable(words) });
+            }
+            tokio::time::sleep(WATCH).await;
         }
     }
 

@@ -14,6 +14,9 @@ use crate::{Node, NodeError, Priority, draw};
 
 /// Sign-ups prepared and committed together: large enough that a commit costs little, small enough to yield.
 const GROUP: usize = 250;
+/// The most sign-up events that one record takes, and the most values that wait for one person: a form is open to the
+/// world, and must not be able to fill somebody's record until her own chapter can't write it.
+const REPEATS_MAX: usize = 50;
 /// Who writes what a form brings.
 const FORM: &str = "sign-up";
 
@@ -63,12 +66,17 @@ impl Node {
         }
     }
 
-    /// Takes many sign-ups; gives what became of each, in order. `progress` is told how many are done.
+    /// Takes many sign-ups; gives what became of each, in order: one that fails does not stop the others. `progress` is
+    /// told how many are done.
     ///
     /// # Errors
     /// When the database fails: groups that were committed stand, and taking the same file again changes nothing more
     /// than a sign-up event each.
-    pub fn sign_up_many(&self, posted: &[Posted], progress: impl Fn(usize)) -> Result<Vec<SignedUp>, NodeError> {
+    pub fn sign_up_many(
+        &self,
+        posted: &[Posted],
+        progress: impl Fn(usize),
+    ) -> Result<Vec<Result<SignedUp, NodeError>>, NodeError> {
         let ladder = self.read(|read| read.settings())?.ladder;
         let mut done = Vec::with_capacity(posted.len());
         let prepare = |group: &[Posted]| self.prepare_group(group, &ladder);
@@ -84,7 +92,8 @@ impl Node {
             next = following;
             let outcomes = outcomes.map_err(|_| NodeError::ShuttingDown)??;
             for (signed_up, posted) in outcomes.into_iter().zip(group) {
-                done.push(if signed_up.new { signed_up } else { self.sign_up_again(signed_up.person, posted)? });
+                let again = || self.sign_up_again(signed_up.person, posted);
+                done.push(if signed_up.new { Ok(signed_up) } else { again() });
             }
             progress(done.len());
         }
@@ -133,7 +142,12 @@ impl Node {
     fn sign_up_again(&self, person: DocId, posted: &Posted) -> Result<SignedUp, NodeError> {
         let signed_up = Event { id: draw::event_id(), at: draw::now(), by: None, body: sign_up_body(posted) };
         let values = proposals_of(&posted.sign_up);
+        let waiting = self.read(|read| read.proposals(Some(person)))?.len();
         self.edit(person, FORM, |loaded, shown| {
+            let sign_ups = shown.events.iter().filter(|event| matches!(event.body, Body::SignUp { .. })).count();
+            if sign_ups >= REPEATS_MAX || waiting >= REPEATS_MAX {
+                return Ok(Plan::default());
+            }
             let news = values.iter().filter(|(key, value)| !stands(loaded, shown, key, value));
             let proposals = news.map(|(key, value)| NewProposal {
                 id: draw::proposal_id(),

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::{Automerge, Change};
 use model::Digest;
 
-use crate::Record;
+use crate::record::{Record, SAVED_BYTES_MAX};
 
 /// Why changes could not be folded in.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,9 @@ pub enum FoldError {
     /// Automerge panicked on them.
     #[error("applying the changes broke off inside the library")]
     Panicked,
+    /// It would be over what a frame can carry.
+    #[error("the record would have {0} bytes; a record may have at most {SAVED_BYTES_MAX}")]
+    TooLarge(usize),
     /// What would be stored can't be loaded, or to other heads.
     #[error("the document could not be loaded again after the changes")]
     NotReloadable,
@@ -52,6 +55,9 @@ pub fn fold<'a>(
         Ok((again, bytes))
     }));
     let (again, bytes) = attempt.unwrap_or(Err(FoldError::Panicked))?;
+    if bytes.len() > SAVED_BYTES_MAX {
+        return Err(FoldError::TooLarge(bytes.len()));
+    }
     let mut promised = heads.to_vec();
     promised.sort_unstable();
     if again.heads() == promised { Ok((again, bytes)) } else { Err(FoldError::NotReloadable) }

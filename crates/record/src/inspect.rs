@@ -209,7 +209,8 @@ fn read(bytes: &[u8]) -> Result<Inspected, Refusal> {
                 inspected.document = id;
             }
             Key::Field("kind") if first => inspected.kind = text.map(str::to_owned),
-            Key::Field("kind") => return Err(Refusal::DocumentId),
+            // What a document is about is said in its first change: a card never becomes another chapter's.
+            Key::Field("kind" | "chapter") if !first => return Err(Refusal::DocumentId),
             Key::Field(_) | Key::Entry(..) => {}
         }
     }

@@ -375,9 +375,13 @@ impl Tx<'_> {
     /// When the chapter or the document is not known, or the document is in a chapter already.
     pub fn place(&self, document: DocId, chapter: ScopeId) -> Result<(), StoreError> {
         let row = self.document(document)?.ok_or(StoreError::NoDocument(document))?;
+        if self.home_of(row.id)?.is_some() {
+            return Err(StoreError::Refused("she is in a chapter already".to_owned()));
+        }
         let (heads, _) = self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
         self.hold(chapter, row.id, document, &heads, row.folded, None)?;
-        self.move_home(row.id)
+        self.move_home(row.id)?;
+        self.feed_proposals(self.known_scope(chapter)?.id, row.id)
     }
 }
 

@@ -80,12 +80,27 @@ pub enum StoreError {
     /// A name that is taken.
     #[error("there is a {0} {1:?} already")]
     Taken(&'static str, String),
+    /// SQLite took a whole transaction back.
+    #[error("the database took its transaction back: the disk may be full")]
+    RolledBack,
+    /// A library broke off.
+    #[error("a write broke off inside a library")]
+    Panicked,
     /// Another limit.
     #[error("{0}")]
     Refused(String),
 }
 
 impl StoreError {
+    /// Whether the file itself is damaged.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        if let Self::Sql(_, error) = self {
+            return error.sqlite_error_code().is_some_and(|code| code == DatabaseCorrupt || code == NotADatabase);
+        }
+        matches!(self, Self::Corrupt(_) | Self::Record(..) | Self::Id(_))
+    }
+
     /// Whether the same work, begun anew, can succeed.
     pub const fn can_be_redone(&self) -> bool {
         matches!(self, Self::Stale(_))

@@ -177,7 +177,9 @@ impl Read<'_> {
                    JOIN assign a ON a.document = d.id AND a.scope = ?2 AND a.state = 'held'
                    LEFT JOIN supporter v ON v.document = d.id WHERE d.id = ?1";
         self.one("read a document that enters", sql, params![row.document, scope], |row| {
+            // Without its view a record always fits a frame; the child reads the document instead.
             let view: Option<String> = row.get(3)?;
+            let view = view.filter(|view| view.len() <= engine::FRAME_BYTES_MAX / 4);
             Ok(Content::Enter {
                 kind: Kind::from_word(row.get_ref(0)?.as_str()?).unwrap_or(Kind::Supporter),
                 heads: crate::rows::split_hashes(row.get_ref(1)?.as_blob()?),

@@ -3,6 +3,8 @@
 //! **Invariant:** the work is done outside the transaction and committed only if nothing was folded meanwhile; what can't
 //! be folded is quarantined with its document and stands in nobody's way.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use model::{Digest, DocId, Kind, Ladder, Timestamp};
 use record::Record;
 use rusqlite::params;
@@ -17,6 +19,7 @@ pub struct FoldJob {
     id: DocId,
     document: i64,
     kind: Kind,
+    state: DocState,
     folded: i64,
     newest: i64,
     heads: Vec<Digest>,
@@ -52,11 +55,14 @@ pub enum FoldOutcome {
 
 /// Folds one document: pure work, for any thread.
 pub fn fold_one(job: FoldJob, ladder: &Ladder) -> Folded {
-    let pending = job.pending.iter().map(Vec::as_slice);
-    let outcome = match record::fold(job.saved.as_deref(), pending, &job.heads) {
-        Ok((record, saved)) => check(&record, &job).map(|()| (saved, View::of(&record, job.kind, ladder))),
-        Err(error) => Err(error.to_string()),
+    let work = || {
+        let pending = job.pending.iter().map(Vec::as_slice);
+        let (record, saved) = record::fold(job.saved.as_deref(), pending, &job.heads).map_err(|e| e.to_string())?;
+        check(&record, &job)?;
+        Ok((saved, View::of(&record, job.kind, ladder)))
     };
+    let outcome =
+        catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("reading the record broke off".to_owned()));
     Folded { job, outcome }
 }
 
@@ -70,8 +76,7 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn fold_work(&self, limit: usize) -> Result<Vec<FoldJob>, StoreError> {
-        let sql =
-            "SELECT doc_id FROM document WHERE dirty IS NOT NULL AND state != 'quarantined' ORDER BY dirty LIMIT ?";
+        let sql = "SELECT doc_id FROM document WHERE dirty IS NOT NULL AND state NOT IN ('quarantined', 'erased') ORDER BY dirty LIMIT ?";
         let dirty = self.all("look for work", sql, params![limit as i64], |row| row.get(0))?;
         let mut jobs = Vec::with_capacity(dirty.len());
         for id in dirty.into_iter().map(DocId::from_bytes) {
@@ -84,6 +89,7 @@ impl Read<'_> {
                 id,
                 document: row.id,
                 kind: row.kind,
+                state: row.state,
                 folded: row.folded,
                 newest,
                 heads,
@@ -104,7 +110,7 @@ impl Tx<'_> {
     pub fn put_fold(&self, folded: &Folded, at: Timestamp) -> Result<FoldOutcome, StoreError> {
         let Folded { job, outcome } = folded;
         let Some(row) = self.document(job.id)? else { return Ok(FoldOutcome::Redo) };
-        let same = row.folded == job.folded && row.dirty.is_some() && row.state != DocState::Erased;
+        let same = row.folded == job.folded && row.dirty.is_some() && row.state == job.state;
         if !same {
             return Ok(FoldOutcome::Redo);
         }

@@ -140,6 +140,14 @@ impl Read<'_> {
         self.one("read the link to the parent", &format!("{COLUMNS} WHERE l.direction = 'up'"), [], read_link)
     }
 
+    /// How often an exchange at once was asked for.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn exchanges_wanted(&self) -> Result<u64, StoreError> {
+        self.number("read a request", "SELECT wanted FROM link WHERE direction = 'up'", [])
+    }
+
     /// The child whose token has this SHA-256, unless it was revoked.
     ///
     /// # Errors
@@ -184,6 +192,31 @@ impl Tx<'_> {
         self.run("begin with no streams", "UPDATE link SET state = 'offline' WHERE state = 'connected'", []).map(drop)
     }
 
+    /// Asks the process that serves for an exchange at once.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn want_exchange(&self) -> Result<(), StoreError> {
+        self.run("ask for an exchange", "UPDATE link SET wanted = wanted + 1 WHERE direction = 'up'", []).map(drop)
+    }
+
+    /// Follows a parent to another address.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn set_parent_address(&self, address: &str) -> Result<(), StoreError> {
+        self.run("note an address", "UPDATE link SET address = ? WHERE direction = 'up'", params![address]).map(drop)
+    }
+
+    /// Notes that the peer was heard.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn heard(&self, link: LinkId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE link SET last_exchange = ? WHERE id = ?";
+        self.run("note an exchange", sql, params![at.as_millis(), link.0]).map(drop)
+    }
+
     /// Notes how far the peer has acknowledged our feed, and what it did not take.
     ///
     /// # Errors
@@ -199,11 +232,7 @@ impl Tx<'_> {
         let sql = "INSERT INTO link_scope (link, scope, acknowledged) VALUES (?1, ?2, ?3)
                    ON CONFLICT DO UPDATE SET acknowledged = ?3";
         self.run("note an ack", sql, params![link.id.0, self.known_scope(scope)?.id, seq])?;
-        self.run(
-            "note an exchange",
-            "UPDATE link SET last_exchange = ? WHERE id = ?",
-            params![at.as_millis(), link.id.0],
-        )?;
+        self.heard(link.id, at)?;
         refused.iter().try_for_each(|refused| self.note_refused(link, refused, "ours", at))
     }
 }

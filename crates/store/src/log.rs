@@ -39,6 +39,12 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails; nothing of the batch is kept then.
     pub fn log(&self, link: &LinkRow, batch: &Batch, cursor: Cursor, at: Timestamp) -> Result<Saved, StoreError> {
+        let before = self.local_scope(link.id, batch.scope)?.cursor;
+        let follows = before.is_some_and(|c| c.incarnation == cursor.incarnation && batch.after <= c.position.seq);
+        if batch.after != 0 && !follows {
+            // A batch before this one was not committed: the cursor must not pass over it.
+            return Err(StoreError::Refused("rows came without the rows before them".to_owned()));
+        }
         let mut refused = Vec::new();
         for entry in &batch.entries {
             if let Err(NotTaken(why, words)) = self.take(link, batch.scope, entry)? {
@@ -53,8 +59,7 @@ impl Tx<'_> {
         let position = cursor.position;
         let row = params![link.id.0, scope, cursor.incarnation.as_bytes(), position.seq, position.hash.0];
         self.run("move a cursor", sql, row)?;
-        let sql = "UPDATE link SET last_exchange = ? WHERE id = ?";
-        self.run("note an exchange", sql, params![at.as_millis(), link.id.0])?;
+        self.heard(link.id, at)?;
         Ok(Saved { local: self.local_scope(link.id, batch.scope)?, seq: position.seq, refused })
     }
 

@@ -1,7 +1,7 @@
 //! What this node is: one row.
 
 use model::{Incarnation, NodeId, Timestamp};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::During as _;
 use crate::{Read, StoreError, Tx};
@@ -71,7 +71,9 @@ impl NodeRow {
                     })
                 })
             })
-            .during("say what node it is")
+            .optional()
+            .during("say what node it is")?
+            .ok_or(StoreError::Corrupt("node"))
     }
 }
 

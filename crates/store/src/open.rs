@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::During as _;
 use crate::node_row::NodeRow;
-use crate::writer::{Reader, Writer};
+use crate::writer::{Reader, Tx, Writer};
 use crate::{NodeKind, SCHEMA_VERSION, StoreError};
 
 /// The database's file in a node's directory.
@@ -27,11 +27,16 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes a new database in a directory, which is made if it is not there (mode 0700, files 0600).
+    /// Makes a new database with its first rows in a directory, which is made if it is not there (mode 0700, files 0600).
     ///
     /// # Errors
     /// When there is one already, or the directory can't be written.
-    pub fn create(directory: &Path, node: &NodeRow, at: Timestamp) -> Result<Self, StoreError> {
+    pub fn create(
+        directory: &Path,
+        node: &NodeRow,
+        at: Timestamp,
+        first: impl FnOnce(&Tx<'_>) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
         let path = directory.join(DATABASE_FILE);
         if path.exists() {
             return Err(StoreError::NodeThere(directory.to_owned()));
@@ -48,6 +53,7 @@ impl Store {
             connection.pragma_update(None, "journal_mode", "DELETE").during("set its journal")?;
             migrate(&mut connection)?;
             node.insert(&connection, at)?;
+            Writer::new(connection).commit(first)?;
         }
         fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
         let store = Self { path };
@@ -68,6 +74,10 @@ impl Store {
             return Err(StoreError::NoNode(directory.to_owned()));
         }
         let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if version(&connection)? == 0 {
+            // A node's file has had a schema since its first moment: this one lost its content.
+            return Err(StoreError::Corrupt("chapterhouse.db"));
+        }
         migrate(&mut connection)?;
         let found = NodeRow::read(&connection)?.kind;
         if found != wanted {
@@ -115,10 +125,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+fn version(connection: &Connection) -> Result<u32, StoreError> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).during("say its schema")
+}
+
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let version = |connection: &Connection| {
-        connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).during("say its schema")
-    };
     if version(connection)? > SCHEMA_VERSION {
         return Err(StoreError::NewerSchema { found: version(connection)?, known: SCHEMA_VERSION });
     }

@@ -115,6 +115,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Proposals that waited with her go with her.
+    pub(crate) fn feed_proposals(&self, scope: i64, document: i64) -> Result<(), StoreError> {
+        let sql = "SELECT id FROM proposal WHERE document = ? AND state = 'open' ORDER BY id";
+        let open: Vec<i64> = self.all("read proposals", sql, params![document], |row| row.get(0))?;
+        open.into_iter().try_for_each(|row| self.feed(scope, document, "propose", row, None))
+    }
+
     pub(crate) fn put_proposal(
         &self,
         document: i64,

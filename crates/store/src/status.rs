@@ -83,7 +83,7 @@ impl Read<'_> {
     pub fn unfolded(&self) -> Result<u64, StoreError> {
         self.number(
             "look for work",
-            "SELECT count(*) FROM document WHERE dirty IS NOT NULL AND state != 'quarantined'",
+            "SELECT count(*) FROM document WHERE dirty IS NOT NULL AND state NOT IN ('quarantined', 'erased')",
             [],
         )
     }

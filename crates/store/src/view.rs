@@ -63,7 +63,7 @@ fn reaches(supporter: &Supporter) -> BTreeSet<&str> {
 
 impl Read<'_> {
     /// The chapter that has the document: at a hub the child's scope, at a chapter its own.
-    fn home_of(&self, document: i64) -> Result<Option<i64>, StoreError> {
+    pub(crate) fn home_of(&self, document: i64) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT s.id FROM assign a JOIN scope s ON s.id = a.scope
                    WHERE a.document = ? AND a.state = 'held'
                      AND (s.role = 'chapter' OR (s.role = 'own' AND (SELECT kind FROM node) = 'chapter'))
@@ -92,7 +92,8 @@ impl Tx<'_> {
             View::Supporter(supporter) => self.put_supporter(document, supporter),
             View::Card(card) => {
                 let json = serde_json::to_string(card).map_err(|_| StoreError::Corrupt("card"))?;
-                let sql = "INSERT OR REPLACE INTO card (document, chapter, view) VALUES (?, ?, ?)";
+                let sql = "INSERT INTO card (document, chapter, view) VALUES (?1, ?2, ?3)
+                           ON CONFLICT DO UPDATE SET view = ?3";
                 let chapter = card.chapter.map(|scope| *scope.as_bytes());
                 self.run("show a card", sql, params![document, chapter, json]).map(drop)
             }

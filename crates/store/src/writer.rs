@@ -1,6 +1,7 @@
 //! The writing connection with its transactions, and the reading ones.
 
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::{Connection, Params};
 
@@ -52,7 +53,14 @@ impl Group<'_> {
     /// The job's.
     pub fn run<T>(&mut self, job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.connection.prepare_cached("SAVEPOINT job").and_then(|mut s| s.execute([])).during("begin to write")?;
-        let made = job(&Tx(Read(self.connection)));
+        // A panic (of a library, on what a peer sent) is a job that failed: the writer goes on.
+        let made =
+            catch_unwind(AssertUnwindSafe(|| job(&Tx(Read(self.connection))))).unwrap_or(Err(StoreError::Panicked));
+        if self.connection.is_autocommit() {
+            // SQLite itself rolled everything back (a full disk): nothing of the group stands.
+            self.open = false;
+            return made.and(Err(StoreError::RolledBack));
+        }
         let end = if made.is_ok() { "RELEASE job" } else { "ROLLBACK TO job" };
         self.connection.prepare_cached(end).and_then(|mut s| s.execute([])).during("end a write")?;
         if made.is_err() {
@@ -61,11 +69,19 @@ impl Group<'_> {
         made
     }
 
+    /// Whether the transaction still stands: SQLite ends it by itself when the disk is full.
+    pub const fn stands(&self) -> bool {
+        self.open
+    }
+
     /// Makes it last: after this, it survives the loss of power.
     ///
     /// # Errors
     /// When the disk refuses; nothing is kept then.
     pub fn commit(mut self) -> Result<(), StoreError> {
+        if !self.open {
+            return Err(StoreError::RolledBack);
+        }
         self.connection.execute_batch("COMMIT").during("commit")?;
         self.open = false;
         Ok(())

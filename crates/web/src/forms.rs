@@ -1,7 +1,5 @@
 //! Reading posted forms.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use axum::http::header::{COOKIE, HeaderMap};
@@ -10,22 +8,22 @@ use crate::{Problem, WebError};
 
 /// The fields of a posted form, trimmed; an empty field is as if it were absent.
 #[derive(Clone, Debug, Default)]
-pub struct Form(BTreeMap<String, String>);
+pub struct Form(Vec<(String, String)>);
 
 impl Form {
     /// A field's text.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.raw(name).filter(|value| !value.is_empty())
     }
 
     /// A field's text, also an empty one; `None` when the form has no such field.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.all(name).last()
     }
 
-    /// Every field.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// Every value of a field that stands in the form more than once.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// A field that has to be there.

@@ -10,7 +10,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::Problem;
+use crate::{Problem, WebError};
 
 /// The largest body of a form, in bytes: the longest note with room for its form.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -22,8 +22,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// node on localhost, and a form is only taken from our own pages. `open` are paths that any origin may post to.
 pub fn guarded(router: Router, open: &'static [&'static str]) -> Router {
     router
+        .fallback(nowhere)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(move |request: Request, next: Next| check(request, next, open)))
+}
+
+async fn nowhere(request: Request) -> Response {
+    let problem = Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page");
+    if request.uri().path().starts_with("/api/") { problem.into_response() } else { WebError(problem).into_response() }
 }
 
 async fn check(request: Request, next: Next, open: &'static [&'static str]) -> Response {

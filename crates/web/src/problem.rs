@@ -50,6 +50,9 @@ impl From<&NodeError> for Problem {
             ErrorKind::Unreachable => StatusCode::BAD_GATEWAY,
             ErrorKind::Failed | ErrorKind::Integrity => StatusCode::INTERNAL_SERVER_ERROR,
         };
+        if matches!(error, NodeError::Busy | NodeError::ShuttingDown) {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", error.to_string());
+        }
         // What failed inside is for the log of whoever runs the node, not for whoever asked.
         let detail = if status.is_server_error() {
             tracing::error!(%error, "a request failed");

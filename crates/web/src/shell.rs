@@ -1,5 +1,7 @@
 //! The frame around every page: the rail with the node's name, its pages and the state of the link.
 
+use std::collections::BTreeSet;
+
 use model::Timestamp;
 use node::Node;
 use store::{Direction, LinkRow, LinkStanding, NodeKind};
@@ -96,9 +98,12 @@ fn link_up(links: &[LinkRow], now: Timestamp) -> (String, &'static str) {
 }
 
 fn links_down(links: &[LinkRow]) -> (String, &'static str) {
-    let down: Vec<&LinkRow> = links.iter().filter(|link| link.direction == Direction::Down).collect();
-    let connected = down.iter().filter(|link| link.standing == LinkStanding::Connected).count();
-    match down.len() {
+    let down = || links.iter().filter(|link| link.direction == Direction::Down);
+    // A chapter may have several nodes: it is connected when any of them is.
+    let all: BTreeSet<_> = down().map(|link| link.scope).collect();
+    let connected = down().filter(|link| link.standing == LinkStanding::Connected).map(|link| link.scope);
+    let connected = connected.collect::<BTreeSet<_>>().len();
+    match all.len() {
         0 => ("No chapter has joined yet".to_owned(), "warn"),
         all if all == connected => (format!("All {all} chapters connected"), "good"),
         all => (format!("{connected} of {all} chapters connected"), "warn"),

@@ -88,6 +88,13 @@ fn people(node: &Node, command: &People, out: Out, by: &str) -> Result<(), Failu
 
 fn list(node: &Node, wanted: &ListArguments, out: Out) -> Result<(), Failure> {
     node.settle()?;
+    if let Some(rung) = &wanted.rung {
+        let ladder = node.read(|read| read.settings())?.ladder;
+        let names: Vec<&str> = ladder.rungs().iter().map(|rung| rung.id.as_str()).collect();
+        if !names.contains(&rung.as_str()) {
+            return Err(Failure::refused(format!("there is no rung {rung:?}; the rungs are {}", names.join(", "))));
+        }
+    }
     let filter = Filter {
         query: wanted.query.clone(),
         rung: wanted.rung.clone().map(RungId::new),
@@ -156,7 +163,7 @@ fn conflicts(node: &Node, command: &Conflicts, out: Out, by: &str) -> Result<(),
         }
         Conflicts::Settle { id, field, value } => {
             let found = find_person(node, id)?;
-            node.settle_conflict(found.document, field, value, by)?;
+            node.settle_conflict(found.document, field, value, None, by)?;
             added(out, found.document);
             Ok(())
         }

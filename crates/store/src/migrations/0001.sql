@@ -96,7 +96,8 @@ CREATE TABLE link (
   token BLOB,                         -- up: the token; down: its SHA-256
   state TEXT NOT NULL CHECK (state IN ('connected', 'offline', 'refused', 'revoked')),
   detail TEXT NOT NULL DEFAULT '',
-  last_exchange INTEGER               -- Unix ms
+  last_exchange INTEGER,              -- Unix ms
+  wanted INTEGER NOT NULL DEFAULT 0   -- counts requests for an exchange at once
 ) STRICT;
 
 -- Cursors, moved in the transaction of the data that they cover.

@@ -2,8 +2,9 @@
 
 use askama::Template;
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use model::{DocId, RungId};
 use serde::Deserialize;
@@ -58,8 +59,7 @@ struct PeoplePage {
 fn found(site: &Site, wanted: &Wanted, limit: usize) -> Result<(Vec<PersonRow>, Option<String>), WebError> {
     let text = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
     let after = text(&wanted.after).map(|id| id.parse::<DocId>()).transpose();
-    let after = after
-        .map_err(|error| WebError(Problem::new(axum::http::StatusCode::BAD_REQUEST, "invalid", error.to_string())))?;
+    let after = after.map_err(|error| WebError(Problem::new(StatusCode::BAD_REQUEST, "invalid", error.to_string())))?;
     let mut people = site.node.read(|read| {
         let chapter = text(&wanted.chapter).map(|slug| read.chapter(&slug)).transpose()?;
         let filter = Filter {
@@ -113,7 +113,11 @@ pub(super) async fn page(
     Ok(html(&page.await.map_err(|_| node::NodeError::ShuttingDown)??))
 }
 
-pub(super) async fn json(State(site): State<Site>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, Problem> {
+pub(super) async fn json(
+    State(site): State<Site>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Query(wanted) = wanted.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid", error.body_text()))?;
     let listed = tokio::task::spawn_blocking(move || {
         site.node.settle()?;
         let (people, next) = found(&site, &wanted, wanted.limit.unwrap_or(PAGE).clamp(1, 200))?;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use store::{Note, PersonRow, ProposalRow, ProposalState, Resolved};
 
 use crate::forms::{Form, refused};
-use crate::people::words::{describe, label, place_of};
+use crate::people::words::{address_words, describe, label, place_of};
 use crate::{Problem, Shell, Site, WebError, ago, event_json, html, person_json, working_as};
 
 /// Fields that can be edited on the page, in this order.
@@ -154,7 +154,7 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
         proposals: proposals
             .iter()
             .map(|p| {
-                let what = format!("{}: {}", label(&p.key), shown_value(&p.key, p.value.expose()));
+                let what = proposed(&p.key, p.value.expose());
                 line(p.id.to_string(), None, what, p.at)
             })
             .collect(),
@@ -184,9 +184,21 @@ fn value_of(her: &Supporter, name: &str) -> String {
     }
 }
 
-fn shown_value(key: &str, value: &str) -> String {
-    let entry = [model::EMAIL, model::PHONE].iter().any(|prefix| key.starts_with(prefix));
-    if entry { String::new() } else { value.to_owned() }
+/// A proposed value as a person reads it.
+fn proposed(key: &str, value: &str) -> String {
+    let (kind, rest) = key.split_once('/').unwrap_or((key, ""));
+    match kind {
+        "email" | "phone" | "tag" => format!("{}: {rest}", label(kind)),
+        "address" => {
+            let address: model::PostalAddress = serde_json::from_str(value).unwrap_or_default();
+            format!("Address: {}", address_words(&address))
+        }
+        "consent" => {
+            let channel = rest.split('/').next().unwrap_or_default();
+            format!("{} from the network: {}", label(channel), if value == "granted" { "yes" } else { "no" })
+        }
+        _ => format!("{}: {value}", label(key)),
+    }
 }
 
 fn contacts(her: &Supporter) -> Vec<(String, String)> {
@@ -335,7 +347,8 @@ fn perform(node: &Node, id: &str, act: &str, form: &Form, by: &str) -> Result<()
         "fields" => node.edit_fields(person, &edits(form), by)?,
         "settle" => {
             let field = form.need("field", "choose the field")?;
-            node.settle_conflict(person, field, form.raw("value").unwrap_or_default(), by)?;
+            let seen: Vec<String> = form.all("seen").map(str::to_owned).collect();
+            node.settle_conflict(person, field, form.raw("value").unwrap_or_default(), Some(&seen), by)?;
         }
         "proposals" => {
             let proposal = node.read(|read| read.proposal(form.get("proposal").unwrap_or_default()))?;

@@ -14,6 +14,8 @@ pub(super) fn label(field: &str) -> String {
         "recruited_by" => "Recruited by",
         "developed_by" => "Developed by",
         "rung" => "Rung",
+        "email" => "E-mail",
+        "sms" => "Text message",
         _ => "",
     };
     if !known.is_empty() {
@@ -29,10 +31,14 @@ pub(super) fn label(field: &str) -> String {
 
 /// Postal code and city, as far as they are known.
 pub(super) fn place_of(supporter: &Supporter) -> String {
-    let Some(address) = supporter.addresses.first() else { return String::new() };
+    supporter.addresses.first().map_or_else(String::new, address_words)
+}
+
+/// An address in one line.
+pub(super) fn address_words(address: &model::PostalAddress) -> String {
     let parts = [&address.postal_code, &address.locality, &address.region];
-    let texts: Vec<&str> = parts.into_iter().flatten().map(Personal::expose).collect();
-    texts.join(" ")
+    let lines = address.address_lines.iter().chain(parts.into_iter().flatten());
+    lines.map(Personal::expose).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(text: &Option<Personal>) -> String {

@@ -1,0 +1,160 @@
+//! The database by itself: files, races, search, and what refusing looks like.
+
+#![allow(clippy::unwrap_used, reason = "the lint's exception for tests does not reach helper functions")]
+
+use std::path::Path;
+
+use model::{DocId, EmailAddress, Incarnation, Kind, Ladder, NodeId, ScopeId, SignUp, Timestamp};
+use record::{Record, Stamp, Value, Write, from_sign_up};
+use store::{
+    DATABASE_FILE, DocState, Edited, Filter, Match, NewDocument, NodeKind, NodeRow, Page, ScopeRole, Store, StoreError,
+    Writer,
+};
+use tempfile::TempDir;
+
+const AT: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+fn make(directory: &Path) -> Store {
+    let row = NodeRow {
+        kind: NodeKind::Hub,
+        name: "Test".to_owned(),
+        country: "US".to_owned(),
+        node_id: NodeId([1; 32]),
+        incarnation: Incarnation::from_bytes([1; 16]),
+    };
+    Store::create(directory, &row, AT, |tx| tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)).unwrap()
+}
+
+fn stamp(actor: u8) -> Stamp {
+    Stamp { actor: [actor; 16], author: "test/lee".to_owned(), at: AT }
+}
+
+fn add(writer: &mut Writer, n: u8, given_name: &str) -> DocId {
+    let id = DocId::from_parts(AT, [n; 10]);
+    let email = format!("p{n}@example.org");
+    let sign_up = SignUp::from_fields([("given_name", given_name), ("email", email.as_str())], "US").unwrap();
+    let (record, written) = Record::create(id, Kind::Supporter, from_sign_up(&sign_up, &[]), &stamp(1));
+    let new = NewDocument::new(id, Kind::Supporter, &record, written, [1; 16], &Ladder::default());
+    writer.commit(|tx| tx.insert_document(&new, &[], DocState::Live)).unwrap();
+    id
+}
+
+fn search(store: &Store, query: &str) -> usize {
+    let filter = Filter { query: Some(query.to_owned()), ..Filter::default() };
+    store.reader().unwrap().at_once(|read| read.people(&filter, Page { limit: 10, after: None })).unwrap().len()
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_the_directory_and_its_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = TempDir::new().unwrap();
+    let home = directory.path().join("node");
+    let store = make(&home);
+    let mut writer = store.writer().unwrap();
+    add(&mut writer, 1, "Mary");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&home), 0o700);
+    for entry in std::fs::read_dir(&home).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[test]
+fn an_edit_made_on_old_heads_is_refused_and_nothing_of_it_is_kept() {
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let id = add(&mut writer, 1, "Mary");
+    let edit = |actor: u8, name: &str| {
+        let mut loaded = store.reader().unwrap().at_once(|read| read.load(id)).unwrap().unwrap();
+        let written = loaded.record.edit(&[Write::field("family_name", name)], &stamp(actor)).unwrap();
+        Edited::new(loaded, written, [actor; 16], &Ladder::default())
+    };
+    let (first, second) = (edit(2, "Brown"), edit(3, "Braun"));
+    writer.commit(|tx| tx.put_edit(&first)).unwrap();
+    assert!(matches!(writer.commit(|tx| tx.put_edit(&second)), Err(StoreError::Stale(_))));
+    let shown = store.reader().unwrap().at_once(|read| read.person(id)).unwrap().supporter;
+    assert_eq!(shown.field("family_name"), "Brown");
+    assert!(shown.conflicts.is_empty());
+    assert!(store.reader().unwrap().at_once(|read| read.verify()).unwrap().is_empty());
+}
+
+#[test]
+fn a_job_that_fails_takes_nothing_else_with_it() {
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let mut group = writer.begin().unwrap();
+    group.run(|tx| tx.set_address("127.0.0.1:1")).unwrap();
+    let failed: Result<(), StoreError> = group.run(|tx| {
+        tx.set_address("127.0.0.1:2")?;
+        Err(StoreError::Refused("no".to_owned()))
+    });
+    assert!(failed.is_err());
+    group.commit().unwrap();
+    let kept = store.reader().unwrap().at_once(|read| read.address()).unwrap();
+    assert_eq!(kept.as_deref(), Some("127.0.0.1:1"));
+}
+
+#[test]
+fn search_finds_the_beginning_of_any_word_and_follows_a_correction() {
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let id = add(&mut writer, 1, "Zuleika");
+    add(&mut writer, 2, "Mary");
+    assert_eq!((search(&store, "zul"), search(&store, "p1@exam"), search(&store, "leika")), (1, 1, 0));
+    let mut loaded = store.reader().unwrap().at_once(|read| read.load(id)).unwrap().unwrap();
+    let written = loaded.record.edit(&[Write::Settle("given_name".into(), Value::text("Wren"))], &stamp(2)).unwrap();
+    let edited = Edited::new(loaded, written, [2; 16], &Ladder::default());
+    writer.commit(|tx| tx.put_edit(&edited)).unwrap();
+    assert_eq!((search(&store, "zul"), search(&store, "wren")), (0, 1));
+}
+
+#[test]
+fn a_known_address_is_found_in_the_transaction_that_would_add_it_again() {
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let id = add(&mut writer, 1, "Mary");
+    let known: EmailAddress = "P1@example.org".parse().unwrap();
+    let unknown: EmailAddress = "p9@example.org".parse().unwrap();
+    let matched = writer.commit(|tx| Ok((tx.match_emails(&[known])?, tx.match_emails(&[unknown])?))).unwrap();
+    assert_eq!(matched, (Match::Known(id), Match::New));
+}
+
+/// Contentless, deleted by the `'delete'` command, with `secure-delete`: the words are gone from the file.
+#[test]
+fn words_that_the_index_forgets_are_gone_from_the_file() {
+    let directory = TempDir::new().unwrap();
+    make(directory.path());
+    let path = directory.path().join(DATABASE_FILE);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA secure_delete = ON").unwrap();
+    let found = || std::fs::read(&path).unwrap().windows(9).any(|window| window == b"xylophoni");
+    let settle = || connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    connection.execute("INSERT INTO fts (rowid, words) VALUES (7, 'xylophonia')", []).unwrap();
+    settle();
+    assert!(found(), "the words are looked for where they stand");
+    connection.execute("INSERT INTO fts (fts, rowid, words) VALUES ('delete', 7, 'xylophonia')", []).unwrap();
+    settle();
+    assert!(!found());
+}
+
+#[test]
+fn an_id_is_found_by_its_beginning_or_its_end_if_that_is_unique() {
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let (one, two) = (add(&mut writer, 1, "Mary"), add(&mut writer, 2, "Ana"));
+    let resolve = |text: &str| store.reader().unwrap().at_once(|read| read.resolve(text));
+    let text = one.to_string();
+    assert_eq!(resolve(&text).unwrap().document, one);
+    assert_eq!(resolve(&text[text.len() - 8..]).unwrap().document, one);
+    assert_eq!(resolve(&two.to_string()[30..]).unwrap().document, two);
+    assert!(matches!(resolve(&text[..8]), Err(StoreError::Ambiguous(_))), "both were made in the same millisecond");
+    assert!(matches!(resolve("ffffffff"), Err(StoreError::NotFound(_))));
+    assert!(matches!(resolve("%"), Err(StoreError::NotFound(_))));
+}

@@ -1,0 +1,184 @@
+//! The benchmark of the first version: real programs over loopback, durable, each figure beside a floor of the same run.
+//!
+//! `cargo xtask bench [--json FILE] [--quick]`. The floor is plain SQLite inserting the same rows with the same durability.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::floor::{Floor, Row};
+use tests::harness::{Node, say, until};
+use tests::{http, sign_ups};
+
+/// Runs the benchmark.
+#[derive(Parser)]
+struct Arguments {
+    /// A tenth of the data
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures here
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Edits that are timed.
+const EDITS: usize = 300;
+
+struct Figure {
+    what: &'static str,
+    value: String,
+    floor: String,
+    ratio: f64,
+    reach: &'static str,
+    raw: f64,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let count = if arguments.quick { 2_000 } else { 20_000 };
+    let directory = TempDir::new()?;
+    let text = sign_ups::csv(count, 11);
+    let file = directory.path().join("people.csv");
+    std::fs::write(&file, &text)?;
+
+    let mut hub = Node::hub(&directory.path().join("hub"));
+    hub.run(&["init", "--name", "Bench", "--country", "US"])?;
+    hub.run(&[
+        "chapter",
+        "add",
+        "all",
+        "--name",
+        "Everywhere",
+        "--region",
+        "US-CA,US-IL",
+        "--postal",
+        "0*,1*,2*,3*,4*,5*,6*,7*,8*,9*",
+    ])?;
+    let floor = floor(&directory.path().join("floor"), &text)?;
+
+    let began = Instant::now();
+    hub.run(&["signup", "import", file.to_str().context("a path in UTF-8")?])?;
+    let created = count as f64 / began.elapsed().as_secs_f64();
+
+    hub.serve()?;
+    let mut chapter = Node::chapter(&directory.path().join("all"));
+    let invite = hub.run(&["invite", "all"])?;
+    chapter.run(&["join", &invite, "--accept-statement"])?;
+    let began = Instant::now();
+    chapter.serve()?;
+    let last = format!("supporter11-{}@example.org", count - 1);
+    let address = chapter.http().to_owned();
+    until("the last one can be searched at the chapter", || {
+        let found = http::get(&address, &format!("/api/v1/people?query={last}"))?.json()?;
+        Ok(found["people"].as_array().is_some_and(|people| !people.is_empty()).then_some(()))
+    })?;
+    let joined = count as f64 / began.elapsed().as_secs_f64();
+
+    let edits = edit_latency(&hub, &chapter, &last)?;
+    let p99 = edits[edits.len() * 99 / 100];
+    let p50 = edits[edits.len() / 2];
+    let fsync = floor.commit_ms;
+    let bytes = std::fs::metadata(chapter.data.join(store::DATABASE_FILE))?.len() as f64 / count as f64;
+    let figures = [
+        rate("sign-ups created at the hub, durable, placed, with view", created, floor.rows_per_second, ">= 5,000/s"),
+        rate("joining chapter, until the last is searchable", joined, floor.rows_per_second, ">= 15,000/s"),
+        Figure {
+            what: "edit at the chapter visible at the hub, p99",
+            value: format!("{p99:.1} ms"),
+            floor: format!("{fsync:.2} ms a commit"),
+            ratio: p99 / fsync,
+            reach: "<= 50 ms",
+            raw: p99,
+        },
+        Figure {
+            what: "the same, p50",
+            value: format!("{p50:.1} ms"),
+            floor: format!("{fsync:.2} ms a commit"),
+            ratio: p50 / fsync,
+            reach: "",
+            raw: p50,
+        },
+        Figure {
+            what: "disk a supporter at the chapter, after joining",
+            value: format!("{bytes:.0} bytes"),
+            floor: format!("{:.0} bytes", floor.bytes_per_row),
+            ratio: bytes / floor.bytes_per_row,
+            reach: "",
+            raw: bytes,
+        },
+    ];
+    report(count, &figures, arguments.json.as_deref())
+}
+
+fn rate(what: &'static str, value: f64, floor: f64, reach: &'static str) -> Figure {
+    Figure {
+        what,
+        value: format!("{value:.0}/s"),
+        floor: format!("{floor:.0}/s"),
+        ratio: value / floor,
+        reach,
+        raw: value,
+    }
+}
+
+fn floor(directory: &Path, text: &str) -> Result<Floor> {
+    let rows = text.lines().skip(1).map(|line| Row {
+        words: line.replace(',', " "),
+        blob: vec![7; 1400],
+        view: "v".repeat(900),
+    });
+    Floor::measure(directory, &rows.collect::<Vec<_>>())
+}
+
+/// How long each edit, posted at the chapter's page, takes until the hub shows it; in ms, sorted.
+fn edit_latency(hub: &Node, chapter: &Node, email: &str) -> Result<Vec<f64>> {
+    let (here, there) = (chapter.http().to_owned(), hub.http().to_owned());
+    let found = http::get(&here, &format!("/api/v1/people?query={email}"))?.json()?;
+    let id = found.pointer("/people/0/id").and_then(Value::as_str).context("the person")?.to_owned();
+    let mut times = Vec::with_capacity(EDITS);
+    for n in 0..EDITS {
+        let name = format!("Edited{n}");
+        let began = Instant::now();
+        let form = format!(
+            "family_name={name}&was_family_name={}",
+            if n == 0 { current(&here, &id)? } else { format!("Edited{}", n - 1) }
+        );
+        let posted = http::post_form(&here, &format!("/people/{id}/fields"), &form)?;
+        anyhow::ensure!(posted.status == 303, "the edit was answered {}", posted.status);
+        until("the hub shows the edit", || {
+            let shown = http::get(&there, &format!("/api/v1/people/{id}"))?.json()?;
+            Ok((shown["family_name"] == name).then_some(()))
+        })?;
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+fn current(address: &str, id: &str) -> Result<String> {
+    let shown = http::get(address, &format!("/api/v1/people/{id}"))?.json()?;
+    Ok(shown["family_name"].as_str().unwrap_or_default().replace('ü', "%C3%BC"))
+}
+
+fn report(count: usize, figures: &[Figure], file: Option<&Path>) -> Result<()> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    say(&format!(
+        "\n{count} people, {cores} cores, loopback without TLS, synchronous=FULL. The floor is plain SQLite with the"
+    ));
+    say("same rows, an index, full-text search and the same durability, in this run.\n");
+    say("| what | measured | floor | ratio | reach |\n|---|---|---|---|---|");
+    for f in figures {
+        say(&format!("| {} | {} | {} | {:.2} | {} |", f.what, f.value, f.floor, f.ratio, f.reach));
+    }
+    if let Some(file) = file {
+        let made: Vec<Value> = figures
+            .iter()
+            .map(|f| json!({"what": f.what, "value": f.raw, "ratio": f.ratio, "reach": f.reach}))
+            .collect();
+        std::fs::write(file, serde_json::to_string_pretty(&json!({"count": count, "cores": cores, "figures": made}))?)?;
+    }
+    Ok(())
+}
