@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use atlas::Atlas;
 use cli::{Failure, Out};
 use model::{SignUp, SignUpOrigin};
 use node::{Node, NodeError, Posted, SignedUp};
@@ -52,8 +53,8 @@ fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
         let hint = "name the columns as OSDI does: given_name, family_name, email, phone, postal_code, locality, region, country";
         return Err(unreadable(&"it has neither a column email nor phone").hint(hint));
     }
-    let (routing, country) = (Routing::new(node), node.row().country.clone());
-    let mut rows = Vec::new();
+    let (atlas, country) = (Routing::new(node).atlas()?, node.row().country.clone());
+    let mut cells = Vec::new();
     let mut records = reader.byte_records();
     for nth in 0.. {
         let line = records.reader().position().line();
@@ -66,20 +67,28 @@ fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
         if nth == ROWS_MAX {
             return Err(unreadable(&format!("it has more than {ROWS_MAX} rows")).hint("split the file"));
         }
-        let read = match record {
-            Err(error) => Err(error.to_string()),
-            Ok(record) => read_row(&names, &record, &country, &routing),
-        };
-        rows.push(Row { number: nth + 2, read });
+        cells.push((nth + 2, record.map_err(|error| error.to_string())));
     }
-    Ok(rows)
+    let read_one = |(number, record): &(usize, Result<csv::ByteRecord, String>)| {
+        let read = record.as_ref().map_err(Clone::clone);
+        Row { number: *number, read: read.and_then(|record| read_row(&names, record, &country, &atlas)) }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = cells.len().div_ceil(cores).max(1);
+    let rows = std::thread::scope(|scope| {
+        let read_share = |share| scope.spawn(move || <[_]>::iter(share).map(read_one).collect::<Vec<_>>());
+        let threads: Vec<_> = cells.chunks(share).map(read_share).collect();
+        threads.into_iter().map(|thread| thread.join().ok()).collect::<Option<Vec<_>>>()
+    });
+    let rows = rows.ok_or_else(|| Failure::failed("reading the rows broke off"))?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 fn read_row(
     names: &[String],
     record: &csv::ByteRecord,
     country: &str,
-    routing: &Routing,
+    atlas: &Atlas,
 ) -> Result<(Posted, atlas::Placement), String> {
     if record.len() != names.len() {
         return Err(format!("it has {} columns, the head has {}", record.len(), names.len()));
@@ -88,7 +97,7 @@ fn read_row(
         record.iter().map(std::str::from_utf8).collect::<Result<_, _>>().map_err(|_| "it is not UTF-8".to_owned())?;
     let fields = names.iter().map(String::as_str).zip(cells);
     let sign_up = SignUp::from_fields(fields, country).map_err(|errors| errors.to_string())?;
-    let placement = routing.place(&sign_up).map_err(|error| error.to_string())?;
+    let placement = atlas.place(&sign_up.place(), sign_up.chapter.as_deref());
     Ok((Posted { sign_up, origin: SignUpOrigin::Import, placement: placement.fact() }, placement))
 }
 

@@ -27,11 +27,12 @@ impl Routing {
 
     /// The index, made anew when another set of territories was published. Blocks.
     pub(crate) fn atlas(&self) -> Result<Arc<Atlas>, NodeError> {
-        let (version, body) = self.node.read(|read| read.territories())?;
+        let version = self.node.read(|read| read.territory_version())?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(atlas) = kept.as_ref().filter(|atlas| atlas.set().version == version) {
             return Ok(Arc::clone(atlas));
         }
+        let (version, body) = self.node.read(|read| read.territories())?;
         let set = read_set(version, body.as_deref())?;
         let made = Atlas::new(set, &self.node.row().country);
         let atlas =

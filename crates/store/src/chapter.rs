@@ -146,6 +146,14 @@ impl Read<'_> {
         Ok(found.map(DocId::from_bytes))
     }
 
+    /// The version of the territories in force; 0 before the first.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn territory_version(&self) -> Result<u64, StoreError> {
+        self.number("read the territories' version", "SELECT coalesce(max(version), 0) FROM territory", [])
+    }
+
     /// The territories in force, with their version; version 0 and nothing before the first.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use model::{ActorId, Digest, DocId, Kind, Ladder, ScopeId, ScopeSum};
 use record::{Record, Written};
 use rusqlite::params;
 
-use crate::rows::{join_hashes, split_hashes};
+use crate::rows::{ScopeRole, ScopeRow, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
 
@@ -201,14 +201,38 @@ impl Tx<'_> {
     /// When its id is there already.
     pub fn insert_document(&self, new: &NewDocument, scopes: &[ScopeId], state: DocState) -> Result<(), StoreError> {
         let heads = [new.written.hash];
-        let document = self.insert_document_row(new.id, new.kind, &heads, state)?;
+        let document = self.insert_document_row(new.id, new.kind, &heads, state, Rows::Written)?;
         let change = self.insert_change(document, new.actor, &new.written, None, Bytes::Keep)?;
-        self.put_snapshot(document, &heads, &new.saved)?;
         self.run("mark a fold", "UPDATE document SET folded = ? WHERE id = ?", params![change, document])?;
+        self.put_snapshot(document, &heads, &new.saved)?;
+        let mut home = None;
         for scope in scopes {
-            self.hold(*scope, document, new.id, &heads, change, None)?;
+            let row = self.known_scope(*scope)?;
+            self.assign_new(&row, document, new.id, &heads, 1)?;
+            match row.role {
+                // What goes up is changes; what goes down is a snapshot.
+                ScopeRole::Own => self.feed(row.id, document, "change", change, None)?,
+                ScopeRole::Network | ScopeRole::Chapter => self.feed(row.id, document, "enter", 1, None)?,
+            }
+            home = home.or((row.role == ScopeRole::Chapter).then_some(row.id));
         }
-        self.put_view(document, &new.view)
+        if home.is_none() { self.put_view(document, &new.view) } else { self.put_new_view(document, &new.view, home) }
+    }
+
+    /// Assigns a document that has just been stored, with the sum and count that go with it.
+    pub(crate) fn assign_new(
+        &self,
+        scope: &ScopeRow,
+        document: i64,
+        id: DocId,
+        heads: &[Digest],
+        epoch: i64,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO assign (scope, document, epoch, state) VALUES (?, ?, ?, 'held')";
+        self.run("assign a document", sql, params![scope.id, document, epoch])?;
+        let sum = scope.sum.plus(ScopeSum::of(id, heads)).to_bytes();
+        let sql = "UPDATE scope SET sum = ?, count = count + 1 WHERE id = ?";
+        self.run("move a sum", sql, params![sum, scope.id]).map(drop)
     }
 
     pub(crate) fn insert_document_row(
@@ -217,9 +241,10 @@ impl Tx<'_> {
         kind: Kind,
         heads: &[Digest],
         state: DocState,
+        rows: Rows,
     ) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO document (doc_id, kind, heads, folded, state, indexed) VALUES (?, ?, ?, 0, ?, 1)";
-        let row = params![id.as_bytes(), kind.word(), join_hashes(heads), state.word()];
+        let sql = "INSERT INTO document (doc_id, kind, heads, folded, state, indexed) VALUES (?, ?, ?, 0, ?, ?)";
+        let row = params![id.as_bytes(), kind.word(), join_hashes(heads), state.word(), rows == Rows::Written];
         self.insert("store a document", sql, row)
     }
 
@@ -247,10 +272,16 @@ impl Tx<'_> {
 
     /// Writes the assignment; its epoch is the given one or the next. Gives the epoch.
     pub(crate) fn assign(&self, scope: i64, document: i64, epoch: Option<i64>) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO assign (scope, document, epoch, state) VALUES (?1, ?2, coalesce(?3, 1), 'held')
-                   ON CONFLICT DO UPDATE SET epoch = coalesce(?3, epoch + 1), state = 'held' RETURNING epoch";
-        let epoch = self.one("assign a document", sql, params![scope, document, epoch], |row| row.get(0))?;
-        epoch.ok_or(StoreError::Corrupt("assign"))
+        let sql = "SELECT epoch FROM assign WHERE scope = ? AND document = ?";
+        let known: Option<i64> = self.one("find an assignment", sql, params![scope, document], |row| row.get(0))?;
+        let epoch = epoch.unwrap_or_else(|| known.unwrap_or(0) + 1);
+        let sql = if known.is_some() {
+            "UPDATE assign SET epoch = ?3, state = 'held' WHERE scope = ?1 AND document = ?2"
+        } else {
+            "INSERT INTO assign (scope, document, epoch, state) VALUES (?1, ?2, ?3, 'held')"
+        };
+        self.run("assign a document", sql, params![scope, document, epoch])?;
+        Ok(epoch)
     }
 
     /// Commits an edit that was made here.
@@ -383,6 +414,15 @@ impl Tx<'_> {
         self.move_home(row.id)?;
         self.feed_proposals(self.known_scope(chapter)?.id, row.id)
     }
+}
+
+/// Whether a document's changes have their narrow rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// They have, or get them in the same transaction.
+    Written,
+    /// It came as a snapshot: they get them when it is first changed.
+    Later,
 }
 
 /// Whether a change's bytes are kept in its row.

@@ -29,10 +29,12 @@ impl Tx<'_> {
         reference: i64,
         origin: Option<i64>,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE scope SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1";
+        // Read, then written: a RETURNING would open a statement's own savepoint, at which the search index flushes.
+        let sql = "SELECT next_seq FROM scope WHERE id = ?";
         let seq: i64 = self
             .one("number a feed row", sql, params![scope], |row| row.get(0))?
             .ok_or(StoreError::Corrupt("scope"))?;
+        self.run("number a feed row", "UPDATE scope SET next_seq = ? WHERE id = ?", params![seq + 1, scope])?;
         let sql = "INSERT INTO feed (scope, seq, document, kind, ref, origin_link) VALUES (?, ?, ?, ?, ?, ?)";
         self.run("feed a row", sql, params![scope, seq, document, kind, reference, origin]).map(drop)
     }

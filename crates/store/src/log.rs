@@ -8,9 +8,9 @@ use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
-use crate::document::{Bytes, DocState, DocumentRow};
+use crate::document::{Bytes, DocState, DocumentRow, Rows};
 use crate::link::{Direction, LinkRow};
-use crate::rows::{join_hashes, split_hashes};
+use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
 
@@ -164,7 +164,7 @@ impl Tx<'_> {
         if let Err(refusal) = self.check_actor(link, &inspected)? {
             return Ok(Err(NotTaken::malformed(&refusal)));
         }
-        let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live)?;
+        let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live, Rows::Written)?;
         let change = self.insert_change(
             document,
             inspected.actor,
@@ -202,15 +202,21 @@ impl Tx<'_> {
                 Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
             },
         };
-        let document = self.insert_document_row(entering.id, entering.kind, entering.heads, DocState::Live)?;
-        self.run("mark a document", "UPDATE document SET indexed = 0 WHERE id = ?", params![document])?;
+        let document =
+            self.insert_document_row(entering.id, entering.kind, entering.heads, DocState::Live, Rows::Later)?;
         self.put_snapshot(document, entering.heads, entering.snapshot)?;
-        self.assign(scope_row, document, Some(entering.epoch.cast_signed()))?;
-        self.add_to_sum(scope_row, ScopeSum::of(entering.id, entering.heads), 1)?;
+        let row = self.known_scope(scope)?;
+        self.assign_new(&row, document, entering.id, entering.heads, entering.epoch.cast_signed())?;
         if entering.kind == Kind::NetworkSettings {
             self.set_settings(entering.id)?;
         }
-        self.put_view(document, &shown)?;
+        // At a chapter its own scope is its home; a hub under a hub looks whether a chapter of its own has her.
+        let at_home = row.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
+        if at_home {
+            self.put_new_view(document, &shown, Some(row.id))?
+        } else {
+            self.put_view(document, &shown)?
+        }
         Ok(Ok(()))
     }
 

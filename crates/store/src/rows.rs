@@ -22,6 +22,14 @@ pub enum ScopeRole {
 }
 
 impl ScopeRole {
+    fn from_word(word: &str) -> Self {
+        match word {
+            "own" => Self::Own,
+            "chapter" => Self::Chapter,
+            _ => Self::Network,
+        }
+    }
+
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Network => "network",
@@ -38,6 +46,7 @@ pub(crate) struct ScopeRow {
     pub(crate) next_seq: u64,
     pub(crate) count: u64,
     pub(crate) sum: ScopeSum,
+    pub(crate) role: ScopeRole,
 }
 
 impl Read<'_> {
@@ -67,13 +76,14 @@ impl Read<'_> {
     }
 
     pub(crate) fn scope_row(&self, scope: ScopeId) -> Result<Option<ScopeRow>, StoreError> {
-        let sql = "SELECT id, next_seq, count, sum FROM scope WHERE scope = ?";
+        let sql = "SELECT id, next_seq, count, sum, role FROM scope WHERE scope = ?";
         self.one("read a scope", sql, params![scope.as_bytes()], |row| {
             Ok(ScopeRow {
                 id: row.get(0)?,
                 next_seq: row.get(1)?,
                 count: row.get(2)?,
                 sum: ScopeSum::from_bytes(&row.get(3)?),
+                role: ScopeRole::from_word(row.get_ref(4)?.as_str()?),
             })
         })
     }

@@ -101,18 +101,41 @@ impl Tx<'_> {
         }
     }
 
+    /// The view of a document that has just been stored in its home: there is nothing before it to look for.
+    pub(crate) fn put_new_view(&self, document: i64, view: &View, home: Option<i64>) -> Result<(), StoreError> {
+        match view {
+            View::Supporter(supporter) => self.put_row(document, supporter, None, home),
+            View::Card(_) | View::Nothing => self.put_view(document, view),
+        }
+    }
+
     fn put_supporter(&self, document: i64, supporter: &Supporter) -> Result<(), StoreError> {
-        let before = self.before(document)?;
-        let home = self.home_of(document)?;
+        let (before, home) = (self.before(document)?, self.home_of(document)?);
+        self.put_row(document, supporter, before.as_ref(), home)
+    }
+
+    fn put_row(
+        &self,
+        document: i64,
+        supporter: &Supporter,
+        before: Option<&Before>,
+        home: Option<i64>,
+    ) -> Result<(), StoreError> {
         let json = serde_json::to_string(supporter).map_err(|_| StoreError::Corrupt("supporter"))?;
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
-        let sql = "INSERT OR REPLACE INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, view)
-                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+        // Two plain statements: a REPLACE would open a savepoint of its own, at which the search index flushes.
+        let sql = if before.is_some() {
+            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, view = ?7
+             WHERE document = ?1"
+        } else {
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, view)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+        };
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
         let row = params![document, home, supporter.rung.as_str(), supporter.conflicts.len(), care, waiting, json];
         self.run("show a supporter", sql, row)?;
-        self.put_index(document, before.as_ref().map(|before| &before.view), supporter)?;
-        if let Some(before) = &before {
+        self.put_index(document, before.map(|before| &before.view), supporter)?;
+        if let Some(before) = before {
             self.count_supporter(before.home, &before.rung, before.conflicts, -1)?;
         }
         self.count_supporter(home, supporter.rung.as_str(), !supporter.conflicts.is_empty(), 1)

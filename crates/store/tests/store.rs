@@ -158,3 +158,27 @@ fn an_id_is_found_by_its_beginning_or_its_end_if_that_is_unique() {
     assert!(matches!(resolve("ffffffff"), Err(StoreError::NotFound(_))));
     assert!(matches!(resolve("%"), Err(StoreError::NotFound(_))));
 }
+
+#[test]
+fn a_batch_is_not_logged_without_the_one_before_it() {
+    use engine::{Batch, Cursor, Position};
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let scope = ScopeId::from_bytes([5; 16]);
+    let (peer, token) = (NodeId([2; 32]), [0; 32]);
+    writer.commit(|tx| tx.add_scope(scope, ScopeRole::Chapter)).unwrap();
+    let new =
+        store::NewLink { peer, direction: store::Direction::Down, name: "x", scope, address: None, token: &token };
+    writer.commit(|tx| tx.put_link(&new)).unwrap();
+    let link = store.reader().unwrap().at_once(|read| read.links()).unwrap().remove(0);
+    let mut log = |after: u64, last: u64| {
+        let last = Position { seq: last, hash: model::Digest([1; 32]) };
+        let cursor = Cursor { incarnation: Incarnation::from_bytes([9; 16]), position: last };
+        writer.commit(|tx| tx.log(&link, &Batch { scope, after, last, entries: Vec::new() }, cursor, AT))
+    };
+    log(0, 5).unwrap();
+    assert!(log(9, 12).is_err(), "rows 6 to 9 were never committed");
+    assert_eq!(log(5, 9).unwrap().seq, 9);
+    assert_eq!(log(0, 3).unwrap().seq, 3, "a feed that begins anew is taken from its start");
+}
