@@ -16,14 +16,14 @@ pub struct ChapterCard {
 }
 
 impl ChapterCard {
-    /// Every field with what it is for. A chapter's card is public: nothing in it is personal by accident.
+    /// Every field with its label. A chapter's card is public: nothing in it is personal by accident.
     pub const FIELDS: [(&'static str, &'static str); 6] = [
-        ("name", "the chapter's name"),
-        ("place", "where it works, in a few words"),
-        ("contact", "how to reach the chapter"),
-        ("call_by", "who calls new people, and by when"),
-        ("next_meeting", "day, time and place of the next meeting"),
-        ("working_on", "what the chapter works on"),
+        ("name", "Name"),
+        ("place", "Where"),
+        ("contact", "Contact"),
+        ("call_by", "Who calls"),
+        ("next_meeting", "Next meeting"),
+        ("working_on", "Working on"),
     ];
     /// The longest value, in bytes: a card is read on a telephone.
     pub const VALUE_BYTES_MAX: usize = 500;

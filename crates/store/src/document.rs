@@ -328,9 +328,13 @@ impl Tx<'_> {
     }
 
     pub(crate) fn put_snapshot(&self, document: i64, heads: &[Digest], saved: &[u8]) -> Result<(), StoreError> {
-        let sql = "INSERT INTO snapshot (document, heads, saved) VALUES (?1, ?2, ?3)
-                   ON CONFLICT DO UPDATE SET heads = ?2, saved = ?3";
-        self.run("store a snapshot", sql, params![document, join_hashes(heads), saved]).map(drop)
+        // Not as an upsert: see `put_row` of the view.
+        let (heads, sql) = (join_hashes(heads), "UPDATE snapshot SET heads = ?2, saved = ?3 WHERE document = ?1");
+        if self.run("store a snapshot", sql, params![document, heads, saved])? > 0 {
+            return Ok(());
+        }
+        let sql = "INSERT INTO snapshot (document, heads, saved) VALUES (?1, ?2, ?3)";
+        self.run("store a snapshot", sql, params![document, heads, saved]).map(drop)
     }
 
     /// Moves the sums of every scope that holds the document from its heads before to its heads now.

@@ -123,7 +123,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let json = serde_json::to_string(supporter).map_err(|_| StoreError::Corrupt("supporter"))?;
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
-        // Two plain statements: a REPLACE would open a savepoint of its own, at which the search index flushes.
+        // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
             "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, view = ?7
              WHERE document = ?1"
@@ -187,8 +187,12 @@ impl Tx<'_> {
     }
 
     fn count(&self, scope: i64, name: &str, by: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO counter (scope, name, value) VALUES (?1, ?2, ?3)
-                   ON CONFLICT DO UPDATE SET value = value + ?3";
+        // Not as an upsert: see `put_row`.
+        let sql = "UPDATE counter SET value = value + ?3 WHERE scope = ?1 AND name = ?2";
+        if self.run("count", sql, params![scope, name, by])? > 0 {
+            return Ok(());
+        }
+        let sql = "INSERT INTO counter (scope, name, value) VALUES (?1, ?2, ?3)";
         self.run("count", sql, params![scope, name, by]).map(drop)
     }
 

@@ -24,7 +24,7 @@ impl Writer {
     /// When another process writes for longer than this one waits.
     pub fn begin(&mut self) -> Result<Group<'_>, StoreError> {
         self.0.execute_batch("BEGIN IMMEDIATE").during("begin to write")?;
-        Ok(Group { connection: &self.0, open: true })
+        Ok(Group { connection: &self.0, open: true, empty: true })
     }
 
     /// Runs one job in a transaction of its own.
@@ -44,6 +44,7 @@ impl Writer {
 pub struct Group<'a> {
     connection: &'a Connection,
     open: bool,
+    empty: bool,
 }
 
 impl Group<'_> {
@@ -52,7 +53,11 @@ impl Group<'_> {
     /// # Errors
     /// The job's.
     pub fn run<T>(&mut self, job: impl FnOnce(&Tx<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.connection.prepare_cached("SAVEPOINT job").and_then(|mut s| s.execute([])).during("begin to write")?;
+        // The first job needs no savepoint (which copies every page that it touches): failing, it ends the transaction.
+        let alone = std::mem::replace(&mut self.empty, false);
+        if !alone {
+            self.step("SAVEPOINT job")?;
+        }
         // A panic (of a library, on what a peer sent) is a job that failed: the writer goes on.
         let made =
             catch_unwind(AssertUnwindSafe(|| job(&Tx(Read(self.connection))))).unwrap_or(Err(StoreError::Panicked));
@@ -61,12 +66,25 @@ impl Group<'_> {
             self.open = false;
             return made.and(Err(StoreError::RolledBack));
         }
-        let end = if made.is_ok() { "RELEASE job" } else { "ROLLBACK TO job" };
-        self.connection.prepare_cached(end).and_then(|mut s| s.execute([])).during("end a write")?;
-        if made.is_err() {
-            self.connection.prepare_cached("RELEASE job").and_then(|mut s| s.execute([])).during("end a write")?;
+        match (alone, &made) {
+            (true, Ok(_)) => {}
+            (true, Err(_)) => {
+                self.open = false;
+                self.step("ROLLBACK")?;
+                self.step("BEGIN IMMEDIATE")?;
+                (self.open, self.empty) = (true, true);
+            }
+            (false, Ok(_)) => self.step("RELEASE job")?,
+            (false, Err(_)) => {
+                self.step("ROLLBACK TO job")?;
+                self.step("RELEASE job")?;
+            }
         }
         made
+    }
+
+    fn step(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).during("write")
     }
 
     /// Whether the transaction still stands: SQLite ends it by itself when the disk is full.

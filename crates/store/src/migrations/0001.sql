@@ -33,7 +33,6 @@ CREATE TABLE document (
   indexed INTEGER NOT NULL            -- 1 when every change has its narrow row
 ) STRICT;
 CREATE INDEX document_dirty ON document (dirty) WHERE dirty IS NOT NULL;
-CREATE INDEX document_suffix ON document (substr(doc_id, 13));
 
 -- Who writes changes, as a number; and over which link an actor first came.
 CREATE TABLE actor (
@@ -185,7 +184,7 @@ CREATE TABLE event (
   at INTEGER NOT NULL,                -- Unix ms
   PRIMARY KEY (document, event_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX event_suffix ON event (substr(event_id, 13));
+CREATE INDEX event_id ON event (event_id);
 
 -- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
 CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = "unicode61 remove_diacritics 2");
