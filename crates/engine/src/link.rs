@@ -222,6 +222,8 @@ impl Link {
             Ok(()) => {
                 self.send_more(&mut effects);
                 self.say_state(&mut effects);
+                // Reading goes first, so that the next page is read while this one is packed and sent.
+                effects.sort_by_key(|effect| !matches!(effect, Effect::Read { .. }));
             }
             Err(error) => {
                 let bye = Bye { reason: error.to_string(), come_back: true };

@@ -184,7 +184,7 @@ impl Tx<'_> {
     }
 
     fn take_enter(&self, link: &LinkRow, scope: ScopeId, entering: &Entering<'_>, view: Option<&str>) -> Taken {
-        let scope_row = self.known_scope(scope)?.id;
+        let home = self.known_scope(scope)?;
         if entering.snapshot.len() > record::SAVED_BYTES_MAX {
             return Ok(Err(NotTaken(RefusedWhy::Malformed, "the record is over the size limit".to_owned())));
         }
@@ -192,30 +192,33 @@ impl Tx<'_> {
             if row.state == DocState::Erased {
                 return Ok(Err(NotTaken::not_yours("the record was erased")));
             }
-            return self.enter_known(link, scope, scope_row, entering, &row);
+            return self.enter_known(link, scope, home.id, entering, &row);
         }
         // The parent's view row serves lists at once; without one of our version the document is read here.
-        let shown = match (entering.kind, view.and_then(|json| serde_json::from_str(json).ok())) {
-            (Kind::Supporter, Some(supporter)) => View::Supporter(Box::new(supporter)),
-            (Kind::Supporter | Kind::NetworkSettings | Kind::ChapterCard, _) => match Record::load(entering.snapshot) {
-                Ok(record) => View::of(&record, entering.kind, &self.settings()?.ladder),
+        let sent = view.filter(|_| entering.kind == Kind::Supporter);
+        let sent = sent.and_then(|json| Some((serde_json::from_str(json).ok()?, json)));
+        let (shown, json) = match sent {
+            Some((supporter, json)) => (View::Supporter(Box::new(supporter)), Some(json)),
+            None => match Record::load(entering.snapshot) {
+                Ok(record) => (View::of(&record, entering.kind, &self.settings()?.ladder), None),
                 Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
             },
         };
         let document =
             self.insert_document_row(entering.id, entering.kind, entering.heads, DocState::Live, Rows::Later)?;
         self.put_snapshot(document, entering.heads, entering.snapshot)?;
-        let row = self.known_scope(scope)?;
-        self.assign_new(&row, document, entering.id, entering.heads, entering.epoch.cast_signed())?;
+        self.assign_new(&home, document, entering.id, entering.heads, entering.epoch.cast_signed())?;
         if entering.kind == Kind::NetworkSettings {
             self.set_settings(entering.id)?;
         }
         // At a chapter its own scope is its home; a hub under a hub looks whether a chapter of its own has her.
-        let at_home = row.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
-        if at_home {
-            self.put_new_view(document, &shown, Some(row.id))?
-        } else {
-            self.put_view(document, &shown)?
+        let at_home = home.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
+        match (&shown, json) {
+            (View::Supporter(supporter), Some(json)) if at_home => {
+                self.put_row(document, supporter, json, None, Some(home.id))?;
+            }
+            (_, _) if at_home => self.put_new_view(document, &shown, Some(home.id))?,
+            (_, _) => self.put_view(document, &shown)?,
         }
         Ok(Ok(()))
     }

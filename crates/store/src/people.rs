@@ -132,10 +132,7 @@ impl Read<'_> {
         let plain = [
             (filter.waiting == Some(true), "v.home IS NULL"),
             (filter.waiting == Some(false), "v.home IS NOT NULL"),
-            (
-                filter.untried,
-                "NOT EXISTS (SELECT 1 FROM event e WHERE e.document = v.document AND e.kind IN ('attempt', 'one_to_one'))",
-            ),
+            (filter.untried, "v.tried = 0"),
             (filter.conflicts, "v.conflicts > 0"),
         ];
         conditions.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql.to_owned()));

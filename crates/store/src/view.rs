@@ -31,8 +31,12 @@ impl View {
     }
 }
 
+fn as_json(supporter: &Supporter) -> Result<String, StoreError> {
+    serde_json::to_string(supporter).map_err(|_| StoreError::Corrupt("supporter"))
+}
+
 /// What the row before said, as far as counters and indexes depend on it.
-struct Before {
+pub(crate) struct Before {
     home: Option<i64>,
     rung: String,
     conflicts: bool,
@@ -104,35 +108,45 @@ impl Tx<'_> {
     /// The view of a document that has just been stored in its home: there is nothing before it to look for.
     pub(crate) fn put_new_view(&self, document: i64, view: &View, home: Option<i64>) -> Result<(), StoreError> {
         match view {
-            View::Supporter(supporter) => self.put_row(document, supporter, None, home),
+            View::Supporter(supporter) => self.put_row(document, supporter, &as_json(supporter)?, None, home),
             View::Card(_) | View::Nothing => self.put_view(document, view),
         }
     }
 
     fn put_supporter(&self, document: i64, supporter: &Supporter) -> Result<(), StoreError> {
         let (before, home) = (self.before(document)?, self.home_of(document)?);
-        self.put_row(document, supporter, before.as_ref(), home)
+        self.put_row(document, supporter, &as_json(supporter)?, before.as_ref(), home)
     }
 
-    fn put_row(
+    /// Writes the row; `json` is the supporter as it is stored, which a parent has sent as it stands.
+    pub(crate) fn put_row(
         &self,
         document: i64,
         supporter: &Supporter,
+        json: &str,
         before: Option<&Before>,
         home: Option<i64>,
     ) -> Result<(), StoreError> {
-        let json = serde_json::to_string(supporter).map_err(|_| StoreError::Corrupt("supporter"))?;
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
-            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, view = ?7
+            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8
              WHERE document = ?1"
         } else {
-            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, view)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
         };
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
-        let row = params![document, home, supporter.rung.as_str(), supporter.conflicts.len(), care, waiting, json];
+        let row = params![
+            document,
+            home,
+            supporter.rung.as_str(),
+            supporter.conflicts.len(),
+            care,
+            waiting,
+            tried(supporter),
+            json
+        ];
         self.run("show a supporter", sql, row)?;
         self.put_index(document, before.map(|before| &before.view), supporter)?;
         if let Some(before) = before {
@@ -203,6 +217,11 @@ impl Tx<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether somebody has tried to reach her, or talked with her.
+fn tried(supporter: &Supporter) -> bool {
+    supporter.events.iter().any(|event| matches!(event.body, Body::Attempt { .. } | Body::OneToOne { .. }))
 }
 
 fn waiting_reason(supporter: &Supporter) -> Option<&str> {

@@ -162,6 +162,7 @@ CREATE TABLE supporter (
   conflicts INTEGER NOT NULL,
   looked_after_by TEXT,
   waiting TEXT,                       -- the reason's code, while she waits
+  tried INTEGER NOT NULL,             -- 1 once somebody has tried to reach her
   view TEXT NOT NULL                  -- model::Supporter as JSON
 ) STRICT;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
@@ -174,17 +175,15 @@ CREATE TABLE reach (
   document INTEGER NOT NULL,
   PRIMARY KEY (value, document)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reach_document ON reach (document);
 
 -- Events by id, so that an ask, a piece of evidence or a sign-up can be named alone.
 CREATE TABLE event (
+  event_id BLOB NOT NULL,             -- UUIDv7: new rows go to the end
   document INTEGER NOT NULL,
-  event_id BLOB NOT NULL,
   kind TEXT NOT NULL,
   at INTEGER NOT NULL,                -- Unix ms
-  PRIMARY KEY (document, event_id)
+  PRIMARY KEY (event_id, document)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX event_id ON event (event_id);
 
 -- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
 CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = "unicode61 remove_diacritics 2");
