@@ -204,3 +204,51 @@ fn errors_over_http_are_problems_and_pages_escape_what_they_show() {
     .unwrap();
     assert!(!shown.contains("<script>alert"), "a name is text");
 }
+
+#[test]
+fn a_conflict_settled_at_the_hub_is_settled_at_the_chapter_too() {
+    let directory = TempDir::new().unwrap();
+    let (hub, la) = network(directory.path());
+    http::post_json(hub.http(), SIGN_UP, &mary("90012")).unwrap();
+    la.run(&["sync"]).unwrap();
+    let id = first_id(&la);
+    la.run(&["people", "edit", &id, "family_name=Browne"]).unwrap();
+    hub.run(&["people", "edit", &id, "family_name=Braun"]).unwrap();
+    la.run(&["sync"]).unwrap();
+    let refused = la.try_run(&["people", "edit", &id, "family_name=Broun"]).unwrap();
+    assert!(refused.code == 4 && refused.stderr.contains("settle that first"), "{refused:?}");
+    until("the hub has both", || {
+        let listed = hub.json(&["conflicts", "list"])?;
+        Ok(listed["conflicts"].as_array().is_some_and(|conflicts| conflicts.len() == 1).then_some(()))
+    })
+    .unwrap();
+    hub.run(&["conflicts", "settle", &id, "family_name", "Braun"]).unwrap();
+    la.run(&["sync"]).unwrap();
+    for node in [&hub, &la] {
+        assert!(node.json(&["conflicts", "list"]).unwrap()["conflicts"].as_array().unwrap().is_empty());
+        assert_eq!(node.json(&["people", "show", &id]).unwrap()["family_name"], "Braun");
+    }
+    assert_eq!(la.run(&["state-hash"]).unwrap(), hub.run(&["state-hash", "--scope", "la"]).unwrap());
+}
+
+#[test]
+fn an_open_page_hears_that_something_moved() {
+    use std::io::{Read as _, Write as _};
+    let directory = TempDir::new().unwrap();
+    let (hub, _) = network(directory.path());
+    let mut stream = std::net::TcpStream::connect(hub.http()).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    write!(stream, "GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", hub.http()).unwrap();
+    let mut heard = String::new();
+    let mut buffer = [0; 1024];
+    let mut read_until = |text: &str| {
+        while !heard.contains(text) {
+            let count = stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "the stream ended: {heard}");
+            heard.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    };
+    read_until("text/event-stream");
+    http::post_json(hub.http(), SIGN_UP, &mary("90012")).unwrap();
+    read_until("event: moved");
+}
