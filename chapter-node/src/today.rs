@@ -5,9 +5,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use model::Body;
-use node::NodeError;
 use store::{Filter, Page, PersonRow};
-use web::{Problem, Shell, Site, WebError, ago, html, working_as};
+use web::{Problem, Shell, Site, WebError, ago, blocking, html, working_as};
 
 /// People to call on one page: what one evening holds.
 const SHOWN: usize = 20;
@@ -83,12 +82,6 @@ fn build(site: &Site, by: &str) -> Result<TodayPage, WebError> {
         people: tally.supporters,
         rungs: settings.ladder.rungs().iter().enumerate().map(rung).collect(),
     })
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
-) -> Result<T, WebError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
 }
 
 pub(crate) async fn page(State(site): State<Site>, headers: HeaderMap) -> Result<Response, WebError> {

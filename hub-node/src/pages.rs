@@ -9,7 +9,7 @@ use model::{Ladder, RungId, Timestamp};
 use node::NodeError;
 use serde_json::{Value, json};
 use store::{ChapterRow, Filter, LinkStanding, Page, PersonRow};
-use web::{Form, Problem, Shell, WebError, ago, chapter_json, html, person_json, working_as};
+use web::{Form, Problem, Shell, WebError, ago, blocking, chapter_json, html, person_json, working_as};
 
 use crate::routing::read_set;
 use crate::site::Hub;
@@ -116,12 +116,6 @@ struct UnplacedPage {
     people: Vec<WaitingLine>,
     chapters: Vec<(String, String)>,
     problem: Option<String>,
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
-) -> Result<T, WebError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
 }
 
 pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {

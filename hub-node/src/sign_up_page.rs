@@ -6,9 +6,8 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use model::{ChapterCard, FieldErrors, PostalAddress, SignUp, SignUpOrigin};
-use node::NodeError;
 use serde::Deserialize;
-use web::{Form, Shell, WebError, html, working_as};
+use web::{Form, Shell, WebError, blocking, html, working_as};
 
 use crate::osdi::{card_of, take};
 use crate::site::Hub;
@@ -106,12 +105,6 @@ fn page(hub: &Hub, by: &str, form: &Form, errors: &FieldErrors) -> Result<SignUp
         chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
         chosen: form.get("chapter").unwrap_or_default().to_owned(),
     })
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
-) -> Result<T, WebError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
 }
 
 pub(crate) async fn form(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {

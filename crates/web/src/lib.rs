@@ -19,6 +19,6 @@ pub use guard::{BODY_BYTES_MAX, guarded};
 pub use json::{chapter_json, event_json, person_json, status_json};
 pub use live::live;
 pub use people::people_pages;
-pub use problem::{Problem, WebError, html};
+pub use problem::{Problem, WebError, blocking, html};
 pub use shell::{NavItem, Shell, Site};
 pub use when::{ago, since};

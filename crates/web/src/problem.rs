@@ -111,3 +111,13 @@ pub fn html(page: &impl Template) -> Response {
         }
     }
 }
+
+/// Runs blocking work for a page.
+///
+/// # Errors
+/// The work's, or that the node shuts down.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
+) -> Result<T, WebError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
+}

@@ -19,7 +19,7 @@ use store::{Note, PersonRow, ProposalRow, ProposalState, Resolved};
 
 use crate::forms::{Form, refused};
 use crate::people::words::{address_words, describe, label, place_of};
-use crate::{Problem, Shell, Site, WebError, ago, event_json, html, person_json, working_as};
+use crate::{Problem, Shell, Site, WebError, ago, blocking, event_json, html, person_json, working_as};
 
 /// Fields that can be edited on the page, in this order.
 const EDITED: [&str; 5] = ["given_name", "family_name", "preferred_language", "would_like", "looked_after_by"];
@@ -247,12 +247,6 @@ fn open_asks(her: &Supporter) -> Vec<Choice> {
         }
     };
     open.filter_map(choice).collect()
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
-) -> Result<T, WebError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::ShuttingDown)?
 }
 
 pub(super) async fn page(
