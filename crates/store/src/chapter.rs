@@ -3,7 +3,7 @@
 use model::{ChapterCard, DocId, NodeId, ScopeId, Slug, Timestamp};
 use rusqlite::params;
 
-use crate::link::{LinkStanding, NewLink};
+use crate::link::{LinkRow, LinkStanding, NewLink};
 use crate::{Direction, Read, ScopeRole, StoreError, Tx};
 
 /// A chapter.
@@ -91,6 +91,7 @@ impl Read<'_> {
                 row.get(6)?,
             ))
         })?;
+        let links = self.links()?;
         let full = |(id, slug, scope, name, card, intake, state): (i64, String, _, _, Option<[u8; 16]>, _, _)| {
             Ok(ChapterRow {
                 scope,
@@ -100,7 +101,7 @@ impl Read<'_> {
                 intake,
                 state,
                 rungs: self.rungs_of(id)?,
-                links: self.links_of(id)?,
+                links: links_of(&links, id),
             })
         };
         rows.into_iter().map(full).collect()
@@ -118,12 +119,6 @@ impl Read<'_> {
     fn rungs_of(&self, scope: i64) -> Result<Vec<(String, u64)>, StoreError> {
         let sql = "SELECT substr(name, 6), value FROM counter WHERE scope = ? AND name LIKE 'rung/%' AND value > 0";
         self.all("read counters", sql, params![scope], |row| Ok((row.get(0)?, row.get(1)?)))
-    }
-
-    fn links_of(&self, scope: i64) -> Result<Vec<(LinkStanding, Option<Timestamp>)>, StoreError> {
-        let all = self.links()?;
-        let here = all.into_iter().filter(|link| link.scope_row == scope && link.direction == Direction::Down);
-        Ok(here.map(|link| (link.standing, link.last_exchange)).collect())
     }
 
     /// A chapter's card.
@@ -163,6 +158,12 @@ impl Read<'_> {
         let found = self.one("read the territories", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(found.map_or((0, None), |(version, body)| (version, Some(body))))
     }
+}
+
+/// Where the links of a chapter's nodes stand.
+fn links_of(links: &[LinkRow], scope: i64) -> Vec<(LinkStanding, Option<Timestamp>)> {
+    let here = links.iter().filter(|link| link.scope_row == scope && link.direction == Direction::Down);
+    here.map(|link| (link.standing, link.last_exchange)).collect()
 }
 
 impl Tx<'_> {
