@@ -49,6 +49,11 @@ fn figures(ladder: &Ladder, counts: &[(String, u64)]) -> Vec<RungFigure> {
     ladder.rungs().iter().enumerate().map(figure).collect()
 }
 
+/// The rungs' names, lowest first.
+fn labels(ladder: &Ladder) -> Vec<String> {
+    ladder.rungs().iter().map(|rung| rung.label.clone()).collect()
+}
+
 fn chapter_line(chapter: &ChapterRow, ladder: &Ladder, now: Timestamp) -> ChapterLine {
     let connected = chapter.links.iter().any(|(standing, _)| *standing == LinkStanding::Connected);
     let (link, link_class) = match (chapter.links.is_empty(), connected) {
@@ -77,6 +82,7 @@ struct NetworkPage {
     waiting: u64,
     conflicts: u64,
     proposals: u64,
+    labels: Vec<String>,
     chapters: Vec<ChapterLine>,
     as_of: String,
     oldest: Option<String>,
@@ -134,6 +140,7 @@ pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Resul
             waiting: tally.waiting,
             conflicts: tally.conflicts,
             proposals: tally.proposals,
+            labels: labels(&ladder),
             oldest: oldest.map(|chapter| format!("{}, {}", chapter.name, ago(chapter.last_exchange(), now))),
             chapters: chapters.iter().map(|chapter| chapter_line(chapter, &ladder, now)).collect(),
             as_of: now.for_people(),
@@ -150,7 +157,7 @@ pub(crate) async fn chapters(State(hub): State<Hub>, headers: HeaderMap) -> Resu
         let now = node.now();
         Ok(ChaptersPage {
             shell: hub.site.shell("Chapters", "/chapters", &by)?,
-            labels: ladder.rungs().iter().map(|rung| rung.label.clone()).collect(),
+            labels: labels(&ladder),
             chapters: chapters.iter().map(|chapter| chapter_line(chapter, &ladder, now)).collect(),
         })
     });

@@ -138,7 +138,7 @@ fn joining(directory: &Path) -> Result<(NodeId, [u8; 32]), NodeError> {
     let (node, token) = (draw::node_id(), draw::token());
     let made = Joining { node: node.to_string(), token: model::Digest(token).to_string() };
     let text = serde_json::to_string(&made).map_err(|error| NodeError::Refused(error.to_string()))?;
-    private_directory(directory)?;
+    store::private_directory(directory)?;
     let mut options = fs::OpenOptions::new();
     options.create_new(true).write(true);
     #[cfg(unix)]
@@ -147,12 +147,4 @@ fn joining(directory: &Path) -> Result<(NodeId, [u8; 32]), NodeError> {
         options.open(&path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
     written.map_err(file("write"))?;
     Ok((node, token))
-}
-
-fn private_directory(directory: &Path) -> Result<(), NodeError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory).map_err(|error| NodeError::File("make", directory.display().to_string(), error))
 }

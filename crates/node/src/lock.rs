@@ -4,11 +4,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::NodeError;
 
 /// The lock's file. It holds nothing; the lock is the system's, and goes with the process.
 const LOCK_FILE: &str = "serving.lock";
+
+/// How long a command that looks at the lock may hold it.
+const PROBE: Duration = Duration::from_millis(200);
 
 /// Held while this process serves the directory.
 #[derive(Debug)]
@@ -37,7 +41,14 @@ impl ServeLock {
     /// Takes the lock; `serves` is true while it is held.
     pub(crate) fn take(directory: &Path, serves: &Arc<AtomicBool>) -> Result<Self, NodeError> {
         let file = open(directory)?;
-        match file.try_lock() {
+        let began = Instant::now();
+        let mut tried = file.try_lock();
+        // A command that looks whether anybody serves holds the lock for a moment.
+        while matches!(tried, Err(TryLockError::WouldBlock)) && began.elapsed() < PROBE {
+            std::thread::sleep(PROBE / 10);
+            tried = file.try_lock();
+        }
+        match tried {
             Ok(()) => {
                 serves.store(true, Ordering::Relaxed);
                 Ok(Self { _file: file, serves: Arc::clone(serves) })

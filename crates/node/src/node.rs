@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use model::{ActorId, EventId, NodeId, Timestamp};
+use model::{ActorId, NodeId, Timestamp};
 use record::Stamp;
 use store::{Difference, NodeKind, NodeRow, Read, Reader, Store, StoreError, Tally, Tx};
 use tokio::sync::{oneshot, watch};
@@ -103,11 +103,6 @@ impl Node {
     /// The time by this machine's clock.
     pub fn now(&self) -> Timestamp {
         draw::now()
-    }
-
-    /// A new event id.
-    pub fn draw_event_id(&self) -> EventId {
-        draw::event_id()
     }
 
     pub(crate) fn stamp(&self, by: &str) -> Stamp {

@@ -248,28 +248,6 @@ impl Tx<'_> {
         self.insert("store a document", sql, row)
     }
 
-    /// Puts a folded document into a scope, with the feed row, count and sum that go with it.
-    pub(crate) fn hold(
-        &self,
-        scope: ScopeId,
-        document: i64,
-        id: DocId,
-        heads: &[Digest],
-        change: i64,
-        origin: Option<i64>,
-    ) -> Result<(), StoreError> {
-        let row = self.known_scope(scope)?;
-        let epoch = self.assign(row.id, document, None)?;
-        self.add_to_sum(row.id, ScopeSum::of(id, heads), 1)?;
-        // What goes up is changes; what goes down is a snapshot.
-        let up = self.own_scope()? == Some(scope);
-        if up {
-            self.feed(row.id, document, "change", change, origin)
-        } else {
-            self.feed(row.id, document, "enter", epoch, origin)
-        }
-    }
-
     /// Writes the assignment; its epoch is the given one or the next. Gives the epoch.
     pub(crate) fn assign(&self, scope: i64, document: i64, epoch: Option<i64>) -> Result<i64, StoreError> {
         let sql = "SELECT epoch FROM assign WHERE scope = ? AND document = ?";
@@ -414,9 +392,12 @@ impl Tx<'_> {
             return Err(StoreError::Refused("she is in a chapter already".to_owned()));
         }
         let (heads, _) = self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
-        self.hold(chapter, row.id, document, &heads, row.folded, None)?;
+        let scope = self.known_scope(chapter)?.id;
+        let epoch = self.assign(scope, row.id, None)?;
+        self.add_to_sum(scope, ScopeSum::of(document, &heads), 1)?;
+        self.feed(scope, row.id, "enter", epoch, None)?;
         self.move_home(row.id)?;
-        self.feed_proposals(self.known_scope(chapter)?.id, row.id)
+        self.feed_proposals(scope, row.id)
     }
 }
 

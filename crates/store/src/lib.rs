@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use fold::{FoldJob, FoldOutcome, Folded, fold_one};
 pub use link::{Direction, LinkId, LinkRow, LinkStanding, NewLink};
 pub use node_row::{NodeKind, NodeRow};
-pub use open::{DATABASE_FILE, Store};
+pub use open::{DATABASE_FILE, Store, private_directory};
 pub use people::{Filter, Page, PersonRow, Resolved};
 pub use private::{NewNote, Note, NoteKind};
 pub use proposal::{NewProposal, ProposalRow, ProposalState};

@@ -155,9 +155,12 @@ fn file(step: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Store
     move |source| StoreError::File { step, path, source }
 }
 
-/// Only the owner may enter it.
+/// Makes a directory, and those above it, that only the owner may enter.
+///
+/// # Errors
+/// When it can't be made.
 #[cfg(unix)]
-fn private_directory(path: &Path) -> Result<(), StoreError> {
+pub fn private_directory(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("make", path))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(file("close to others", path))
