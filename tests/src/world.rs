@@ -16,8 +16,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use record::{Record, Stamp, Write};
 use store::{
-    Direction, DocState, Edited, LinkRow, NewChapter, NewDocument, NewLink, NewNote, NodeKind, NodeRow, NoteKind,
-    Reader, ScopeRole, Store, Writer, fold_one,
+    Direction, DocState, Edited, Examined, LinkRow, NewChapter, NewDocument, NewLink, NewNote, NodeKind, NodeRow,
+    NoteKind, Reader, ScopeRole, Store, Writer, fold_one,
 };
 use tempfile::TempDir;
 
@@ -385,7 +385,10 @@ impl World {
                 Event::Page(state.reader.at_once(|read| read.feed_page(link.id, scope, after, bytes))?)
             }
             Effect::Save(batch, cursor) => {
-                let saved = state.writer.commit(|tx| tx.log(&link, &batch, cursor, now))?;
+                let saved = {
+                    let examined = Examined::new(batch);
+                    state.writer.commit(|tx| tx.log(&link, &examined, cursor, now))?
+                };
                 self.committed(node);
                 Event::Saved(saved)
             }

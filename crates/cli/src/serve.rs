@@ -12,6 +12,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{Failure, Out};
 
+/// The numbering plans take 80 ms to read, which the links may use better while the node starts.
+const WARM_AFTER: Duration = Duration::from_secs(2);
 /// How long open pages may take to end after a signal: they are live streams that never end by themselves.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -55,7 +57,10 @@ async fn run(node: &Node, http: SocketAddr, grpc: Option<SocketAddr>, router: Ro
     let listener = TcpListener::bind(http).await.map_err(|error| failed(&format!("listen on {http}"), error))?;
     let bound = listener.local_addr().map_err(|error| failed("read the address", error))?;
     let serving = Serving::start(node, grpc).await?;
-    tokio::task::spawn_blocking(model::warm_phone_metadata);
+    tokio::spawn(async {
+        tokio::time::sleep(WARM_AFTER).await;
+        tokio::task::spawn_blocking(model::warm_phone_metadata).await
+    });
     let mut listening = json!({"http": bound.to_string()});
     if let (Some(object), Some(grpc)) = (listening.as_object_mut(), serving.grpc) {
         object.insert("grpc".to_owned(), json!(grpc.to_string()));

@@ -117,6 +117,31 @@ impl PhoneNumber {
     }
 }
 
+impl PhoneNumber {
+    /// The digits without the country code, as people dial them at home.
+    pub fn national(&self) -> &str {
+        let digits = self.digits();
+        let code = if self.0.starts_with('+') { country_code_digits(digits) } else { 0 };
+        digits.get(code..).unwrap_or(digits)
+    }
+}
+
+/// How many digits the country code has with which a number begins (ITU-T E.164, list of assigned codes): no code is the
+/// beginning of another one.
+fn country_code_digits(digits: &str) -> usize {
+    match digits.as_bytes() {
+        [b'1' | b'7', ..] => 1,
+        [b'2', b'0' | b'7', ..]
+        | [b'3', b'0' | b'1' | b'2' | b'3' | b'4' | b'6' | b'9', ..]
+        | [b'4', b'0' | b'1' | b'3'..=b'9', ..]
+        | [b'5', b'1'..=b'8', ..]
+        | [b'6', b'0'..=b'6', ..]
+        | [b'8', b'1' | b'2' | b'4' | b'6', ..]
+        | [b'9', b'0'..=b'5' | b'8', ..] => 2,
+        _ => 3,
+    }
+}
+
 impl fmt::Debug for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[phone]")
@@ -202,6 +227,22 @@ mod tests {
             assert_eq!(PhoneNumber::parse(typed, country).unwrap().as_str(), stored, "{typed}");
         }
         assert_eq!(PhoneNumber::parse("none", Some("US")), Err(ContactError::Phone));
+    }
+
+    #[test]
+    fn a_number_is_known_without_its_country_code_too() {
+        let cases = [
+            ("+12135550142", "2135550142"),
+            ("+442079460018", "2079460018"),
+            ("+79161234567", "9161234567"),
+            ("+4930901820", "30901820"),
+            ("+35312345678", "12345678"),
+            ("+8801712345678", "1712345678"),
+            ("raw:2135550142", "2135550142"),
+        ];
+        for (stored, national) in cases {
+            assert_eq!(PhoneNumber::stored(stored).national(), national, "{stored}");
+        }
     }
 
     #[test]

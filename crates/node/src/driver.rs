@@ -2,11 +2,13 @@
 //!
 //! **Invariant:** saves are queued in the order in which batches came; nothing waits here with a lock held.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Effect, Event, Frame, Link, LinkState, Me, ProtocolError};
+use engine::{Cursor, Effect, Event, Frame, Link, LinkState, Me, ProtocolError};
 use model::VIEW_VERSION;
-use store::{LinkRow, LinkStanding};
+use store::{Examined, LinkRow, LinkStanding, Tx};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,9 @@ use crate::{Node, NodeError, draw};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// An end that has said nothing for this long is gone: three heartbeats.
 const SILENCE: Duration = Duration::from_secs(50);
+
+/// The most batches logged in one job: about 1 MiB, so that a person who waits, waits for some tens of milliseconds.
+const BATCHES_LOGGED: usize = 4;
 
 /// How a link ended.
 #[derive(Debug)]
@@ -36,6 +41,15 @@ pub(crate) enum Ended {
 /// Where the link stands, for who waits for it.
 pub(crate) type StateWatch = watch::Sender<Option<LinkState>>;
 
+/// Batches on their way through the writer.
+#[derive(Default)]
+struct ToLog {
+    /// They came and are not logged yet, in order.
+    waiting: VecDeque<(Examined, Cursor)>,
+    /// They are logged: thousands of small pieces of memory, which the writer has no time to give back.
+    spent: Vec<(Examined, Cursor)>,
+}
+
 /// One link that is open.
 struct Driver<'a> {
     node: &'a Node,
@@ -43,6 +57,7 @@ struct Driver<'a> {
     engine: Link,
     outgoing: mpsc::Sender<wire::Frame>,
     results: mpsc::UnboundedSender<Result<Event, NodeError>>,
+    to_log: Arc<Mutex<ToLog>>,
     state: &'a StateWatch,
 }
 
@@ -61,7 +76,7 @@ where
     let row = node.row();
     let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION };
     let (results, mut from_database) = mpsc::unbounded_channel();
-    let mut driver = Driver { node, link, engine: Link::new(me), outgoing, results, state };
+    let mut driver = Driver { node, link, engine: Link::new(me), outgoing, results, to_log: Arc::default(), state };
     let mut changes = node.changes();
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.tick().await;
@@ -97,6 +112,10 @@ where
             return ended;
         }
     }
+}
+
+fn lock(to_log: &Mutex<ToLog>) -> MutexGuard<'_, ToLog> {
+    to_log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a status is a refusal or a broken line.
@@ -156,13 +175,8 @@ impl Driver<'_> {
                 self.later(move || Ok(Event::Page(node.read(|read| read.feed_page(link, scope, after, bytes))?)));
             }
             Effect::Save(batch, cursor) => {
-                let (link, at) = (self.link.clone(), draw::now());
-                let results = self.results.clone();
-                // Answered from the writer thread itself: what was saved is heard of in the order in which it was saved.
-                self.node.write_then(
-                    move |tx| tx.log(&link, &batch, cursor, at),
-                    move |saved| drop(results.send(saved.map(Event::Saved).map_err(NodeError::Store))),
-                );
+                let examined = blocking(move || Ok(Examined::new(batch))).await.map_err(Ended::Failed)?;
+                self.log(examined, cursor);
             }
             Effect::Acknowledged(scope, seq, refused) => {
                 let (link, at) = (self.link.clone(), draw::now());
@@ -177,6 +191,34 @@ impl Driver<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Logs a batch after those that wait. What came while the writer was busy goes into one job, which is one flush of the search words.
+    fn log(&self, examined: Examined, cursor: Cursor) {
+        let spent = {
+            let mut to_log = lock(&self.to_log);
+            to_log.waiting.push_back((examined, cursor));
+            std::mem::take(&mut to_log.spent)
+        };
+        drop(spent);
+        let (link, at, results) = (self.link.clone(), draw::now(), self.results.clone());
+        let to_log = Arc::clone(&self.to_log);
+        let job = move |tx: &Tx<'_>| {
+            let batches: Vec<_> = {
+                let mut to_log = lock(&to_log);
+                let count = to_log.waiting.len().min(BATCHES_LOGGED);
+                to_log.waiting.drain(..count).collect()
+            };
+            let log = |(examined, cursor): &(Examined, Cursor)| tx.log(&link, examined, *cursor, at);
+            let logged = batches.iter().map(log).collect::<Result<Vec<_>, _>>();
+            lock(&to_log).spent.extend(batches);
+            logged
+        };
+        // Answered from the writer thread itself: what was saved is heard of in the order in which it was saved.
+        self.node.write_then(job, move |logged| match logged {
+            Ok(logged) => logged.into_iter().for_each(|saved| drop(results.send(Ok(Event::Saved(saved))))),
+            Err(error) => drop(results.send(Err(NodeError::Store(error)))),
+        });
     }
 
     fn later(&self, work: impl FnOnce() -> Result<Event, NodeError> + Send + 'static) {

@@ -67,7 +67,7 @@ impl Node {
         let mut reader = store.reader()?;
         let row = reader.at_once(|read| read.node())?;
         let (changed, _) = watch::channel(0);
-        let queue = WriteQueue::start(store.writer()?, changed.clone());
+        let queue = WriteQueue::start(store.clone(), store.writer()?, changed.clone());
         Ok(Self(Arc::new(Inner {
             store,
             directory: directory.to_owned(),

@@ -4,11 +4,12 @@
 //! priority keep their order. What gathered while the last commit ran is committed together.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use store::{StoreError, Tx, Writer};
+use store::{Store, StoreError, Tx, Writer};
 use tokio::sync::watch;
 
 /// The most jobs in one commit: bounds what a failed commit takes with it.
@@ -17,6 +18,9 @@ const GROUP_JOBS_MAX: usize = 1_000;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(50);
 /// How long bulk jobs go on in a group once an interactive one waits.
 const BULK_YIELDS_AFTER: Duration = Duration::from_millis(5);
+
+/// After how many commits the other thread looks whether the log is to be copied: a few MiB when they are large.
+const COPY_AFTER: usize = 4;
 
 /// Which jobs go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,17 +56,22 @@ impl Shared {
 /// The writer thread's front: dropped, the thread commits what waits and ends.
 pub(crate) struct WriteQueue {
     shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle<()>>,
+    threads: Vec<thread::JoinHandle<()>>,
 }
 
 impl WriteQueue {
-    /// Starts the thread. `changed` counts commits.
-    pub(crate) fn start(writer: Writer, changed: watch::Sender<u64>) -> Self {
+    /// Starts the thread, and the one that copies the log into the file. `changed` counts commits.
+    pub(crate) fn start(store: Store, writer: Writer, changed: watch::Sender<u64>) -> Self {
         let shared = Arc::new(Shared { waiting: Mutex::default(), come: Condvar::new() });
         let for_thread = Arc::clone(&shared);
-        let run = move || write_loop(writer, &for_thread, &changed);
-        let thread = thread::Builder::new().name("writer".to_owned()).spawn(run).ok();
-        Self { shared, thread }
+        let (written, copy) = mpsc::sync_channel(1);
+        let copying = move || copy_loop(&store, &copy);
+        let writing = move || write_loop(writer, &for_thread, &changed, &written);
+        let spawned = [
+            thread::Builder::new().name("writer".to_owned()).spawn(writing),
+            thread::Builder::new().name("checkpointer".to_owned()).spawn(copying),
+        ];
+        Self { shared, threads: spawned.into_iter().flatten().collect() }
     }
 
     /// Queues a job; `answer` is called from the writer thread after the commit, or with the error.
@@ -91,19 +100,41 @@ impl Drop for WriteQueue {
         self.shared.lock().closed = true;
         self.shared.come.notify_one();
         // The last handle can be dropped by the thread itself, inside an answer: it does not wait for itself.
-        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != thread::current().id()) {
             let _ = thread.join();
         }
     }
 }
 
-fn write_loop(mut writer: Writer, shared: &Shared, changed: &watch::Sender<u64>) {
+fn write_loop(mut writer: Writer, shared: &Shared, changed: &watch::Sender<u64>, written: &SyncSender<()>) {
+    let mut commits: usize = 0;
     while let Some(first) = next_job(shared) {
         let answers = run_group(&mut writer, first, shared);
         changed.send_modify(|count| *count += 1);
+        commits += 1;
+        if commits.is_multiple_of(COPY_AFTER) {
+            // Full: the other thread is about to look anyway.
+            let _ = written.try_send(());
+        }
         for answer in answers {
             answer();
         }
+    }
+}
+
+/// Copies the log into the file beside the writer, until that ends.
+fn copy_loop(store: &Store, written: &Receiver<()>) {
+    // A command that writes once never opens this connection.
+    let Ok(()) = written.recv() else { return };
+    let copied = store.checkpointer().and_then(|checkpointer| {
+        checkpointer.copy()?;
+        while written.recv().is_ok() {
+            checkpointer.copy()?;
+        }
+        Ok(())
+    });
+    if let Err(error) = copied {
+        tracing::warn!(%error, "the log is copied by the writer from now on");
     }
 }
 

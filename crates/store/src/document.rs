@@ -6,7 +6,7 @@ use model::{ActorId, Digest, DocId, Kind, Ladder, ScopeId, ScopeSum};
 use record::{Record, Written};
 use rusqlite::params;
 
-use crate::rows::{ScopeRole, ScopeRow, join_hashes, split_hashes};
+use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
 
@@ -204,11 +204,11 @@ impl Tx<'_> {
         let document = self.insert_document_row(new.id, new.kind, &heads, state, Rows::Written)?;
         let change = self.insert_change(document, new.actor, &new.written, None, Bytes::Keep)?;
         self.run("mark a fold", "UPDATE document SET folded = ? WHERE id = ?", params![change, document])?;
-        self.put_snapshot(document, &heads, &new.saved)?;
+        self.insert_snapshot(document, &heads, &new.saved)?;
         let mut home = None;
         for scope in scopes {
             let row = self.known_scope(*scope)?;
-            self.assign_new(&row, document, new.id, &heads, 1)?;
+            self.assign_new(row.id, document, new.id, &heads, 1)?;
             match row.role {
                 // What goes up is changes; what goes down is a snapshot.
                 ScopeRole::Own => self.feed(row.id, document, "change", change, None)?,
@@ -222,17 +222,16 @@ impl Tx<'_> {
     /// Assigns a document that has just been stored, with the sum and count that go with it.
     pub(crate) fn assign_new(
         &self,
-        scope: &ScopeRow,
+        scope: i64,
         document: i64,
         id: DocId,
         heads: &[Digest],
         epoch: i64,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO assign (scope, document, epoch, state) VALUES (?, ?, ?, 'held')";
-        self.run("assign a document", sql, params![scope.id, document, epoch])?;
-        let sum = scope.sum.plus(ScopeSum::of(id, heads)).to_bytes();
-        let sql = "UPDATE scope SET sum = ?, count = count + 1 WHERE id = ?";
-        self.run("move a sum", sql, params![sum, scope.id]).map(drop)
+        self.run("assign a document", sql, params![scope, document, epoch])?;
+        self.add_to_sum(scope, ScopeSum::of(id, heads), 1);
+        Ok(())
     }
 
     pub(crate) fn insert_document_row(
@@ -305,14 +304,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    pub(crate) fn insert_snapshot(&self, document: i64, heads: &[Digest], saved: &[u8]) -> Result<(), StoreError> {
+        let sql = "INSERT INTO snapshot (document, heads, saved) VALUES (?, ?, ?)";
+        self.run("store a snapshot", sql, params![document, join_hashes(heads), saved]).map(drop)
+    }
+
     pub(crate) fn put_snapshot(&self, document: i64, heads: &[Digest], saved: &[u8]) -> Result<(), StoreError> {
         // Not as an upsert: see `put_row` of the view.
-        let (heads, sql) = (join_hashes(heads), "UPDATE snapshot SET heads = ?2, saved = ?3 WHERE document = ?1");
-        if self.run("store a snapshot", sql, params![document, heads, saved])? > 0 {
+        let sql = "UPDATE snapshot SET heads = ?2, saved = ?3 WHERE document = ?1";
+        if self.run("store a snapshot", sql, params![document, join_hashes(heads), saved])? > 0 {
             return Ok(());
         }
-        let sql = "INSERT INTO snapshot (document, heads, saved) VALUES (?1, ?2, ?3)";
-        self.run("store a snapshot", sql, params![document, heads, saved]).map(drop)
+        self.insert_snapshot(document, heads, saved)
     }
 
     /// Moves the sums of every scope that holds the document from its heads before to its heads now.
@@ -326,17 +329,9 @@ impl Tx<'_> {
         let gone = before.map_or_else(ScopeSum::default, |heads| ScopeSum::of(id, heads));
         let by = ScopeSum::of(id, now).minus(gone);
         for scope in self.held_in(document)? {
-            self.add_to_sum(scope, by, i64::from(before.is_none()))?;
+            self.add_to_sum(scope, by, i64::from(before.is_none()));
         }
         Ok(())
-    }
-
-    pub(crate) fn add_to_sum(&self, scope: i64, by: ScopeSum, count: i64) -> Result<(), StoreError> {
-        let sql = "SELECT sum FROM scope WHERE id = ?";
-        let sum = self.one("read a sum", sql, params![scope], |row| row.get(0))?.ok_or(StoreError::Corrupt("scope"))?;
-        let sum = ScopeSum::from_bytes(&sum).plus(by);
-        let sql = "UPDATE scope SET sum = ?, count = count + ? WHERE id = ?";
-        self.run("move a sum", sql, params![sum.to_bytes(), count, scope]).map(drop)
     }
 
     pub(crate) fn insert_change(
@@ -394,7 +389,7 @@ impl Tx<'_> {
         let (heads, _) = self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
         let scope = self.known_scope(chapter)?.id;
         let epoch = self.assign(scope, row.id, None)?;
-        self.add_to_sum(scope, ScopeSum::of(document, &heads), 1)?;
+        self.add_to_sum(scope, ScopeSum::of(document, &heads), 1);
         self.feed(scope, row.id, "enter", epoch, None)?;
         self.move_home(row.id)?;
         self.feed_proposals(scope, row.id)

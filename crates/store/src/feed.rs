@@ -7,6 +7,7 @@ use model::{Digest, DocId, EventId, Kind, ProposalId, ScopeId, Timestamp, VIEW_V
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
+use crate::error::During as _;
 use crate::link::LinkId;
 use crate::{Read, StoreError, Tx};
 
@@ -14,10 +15,14 @@ use crate::{Read, StoreError, Tx};
 struct FeedRow {
     seq: u64,
     document: i64,
+    id: DocId,
     kind: String,
     reference: i64,
     origin: Option<i64>,
 }
+
+const FEED_ROW: &str = "SELECT f.seq, f.document, f.kind, f.ref, f.origin_link, d.doc_id FROM feed f
+  CROSS JOIN document d ON d.id = f.document";
 
 impl Tx<'_> {
     /// Appends a row.
@@ -29,12 +34,7 @@ impl Tx<'_> {
         reference: i64,
         origin: Option<i64>,
     ) -> Result<(), StoreError> {
-        // Read, then written: a RETURNING would open a statement's own savepoint, at which the search index flushes.
-        let sql = "SELECT next_seq FROM scope WHERE id = ?";
-        let seq: i64 = self
-            .one("number a feed row", sql, params![scope], |row| row.get(0))?
-            .ok_or(StoreError::Corrupt("scope"))?;
-        self.run("number a feed row", "UPDATE scope SET next_seq = ? WHERE id = ?", params![seq + 1, scope])?;
+        let seq = self.next_seq(scope)?;
         let sql = "INSERT INTO feed (scope, seq, document, kind, ref, origin_link) VALUES (?, ?, ?, ?, ?, ?)";
         self.run("feed a row", sql, params![scope, seq, document, kind, reference, origin]).map(drop)
     }
@@ -74,8 +74,8 @@ impl Read<'_> {
         if seq == 0 {
             return Ok(Some(Position::START));
         }
-        let sql = "SELECT seq, document, kind, ref, origin_link FROM feed WHERE scope = ? AND seq = ?";
-        let Some(row) = self.one("read a feed row", sql, params![id, seq], read_feed_row)? else { return Ok(None) };
+        let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.seq = ?");
+        let Some(row) = self.one("read a feed row", &sql, params![id, seq], read_feed_row)? else { return Ok(None) };
         Ok(Some(Position { seq, hash: self.digest_of(scope, &row)? }))
     }
 
@@ -83,7 +83,7 @@ impl Read<'_> {
         let mut hasher = Sha256::new();
         hasher.update(scope.as_bytes());
         hasher.update(row.seq.to_be_bytes());
-        hasher.update(self.doc_id(row.document)?.as_bytes());
+        hasher.update(row.id.as_bytes());
         hasher.update(row.kind.as_bytes());
         match row.kind.as_str() {
             "change" => {
@@ -122,13 +122,15 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn feed_page(&self, link: LinkId, scope: ScopeId, after: u64, bytes: usize) -> Result<Batch, StoreError> {
         let id = self.known_scope(scope)?.id;
-        let sql =
-            "SELECT seq, document, kind, ref, origin_link FROM feed WHERE scope = ? AND seq > ? ORDER BY seq LIMIT ?";
-        let rows = self.all("read a feed", sql, params![id, after, engine::ENTRIES_MAX as i64], read_feed_row)?;
+        let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.seq > ? ORDER BY f.seq LIMIT ?");
+        let step = "read a feed";
+        let mut statement = self.0.prepare_cached(&sql).during(step)?;
+        let mut rows = statement.query(params![id, after, engine::ENTRIES_MAX as i64]).during(step)?;
         let mut batch =
             Batch { scope, after, last: Position { seq: after, hash: Digest([0; 32]) }, entries: Vec::new() };
         let (mut weight, mut last) = (0, None);
-        for row in rows {
+        while let Some(row) = rows.next().during(step)? {
+            let row = read_feed_row(row).during(step)?;
             if row.origin != Some(link.0)
                 && let Some(entry) = self.entry(id, &row)?
             {
@@ -154,8 +156,7 @@ impl Read<'_> {
             "enter" => self.enter_content(scope, row)?,
             _ => self.proposal_content(row)?,
         };
-        let document = self.doc_id(row.document)?;
-        Ok(content.map(|content| Entry { seq: row.seq, document, content }))
+        Ok(content.map(|content| Entry { seq: row.seq, document: row.id, content }))
     }
 
     fn change_content(&self, row: &FeedRow) -> Result<Option<Content>, StoreError> {
@@ -168,8 +169,7 @@ impl Read<'_> {
             return Ok(Some(Content::Change { bytes }));
         }
         let Some((_, saved)) = self.snapshot(row.document)? else { return Ok(None) };
-        let id = self.doc_id(row.document)?;
-        let record = record::Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
+        let record = record::Record::load(&saved).map_err(|error| StoreError::Record(row.id, error))?;
         Ok(record.change_bytes(hash).map(|bytes| Content::Change { bytes }))
     }
 
@@ -225,5 +225,6 @@ fn read_feed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<FeedRow> {
         kind: row.get(2)?,
         reference: row.get(3)?,
         origin: row.get(4)?,
+        id: DocId::from_bytes(row.get(5)?),
     })
 }

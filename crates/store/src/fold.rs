@@ -138,7 +138,7 @@ impl Tx<'_> {
         if let Some(before) = &job.before {
             let gone = model::ScopeSum::default().minus(model::ScopeSum::of(job.id, before));
             for scope in self.held_in(job.document)? {
-                self.add_to_sum(scope, gone, -1)?;
+                self.add_to_sum(scope, gone, -1);
             }
         }
         let sql = "UPDATE document SET state = 'quarantined' WHERE id = ?";

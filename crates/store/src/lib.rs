@@ -10,6 +10,7 @@ mod check;
 mod document;
 mod error;
 mod feed;
+mod figures;
 mod fold;
 mod link;
 mod log;
@@ -30,6 +31,7 @@ pub use document::{Base, DocState, Edited, Loaded, NewDocument};
 pub use error::StoreError;
 pub use fold::{FoldJob, FoldOutcome, Folded, fold_one};
 pub use link::{Direction, LinkId, LinkRow, LinkStanding, NewLink};
+pub use log::Examined;
 pub use node_row::{NodeKind, NodeRow};
 pub use open::{DATABASE_FILE, Store, private_directory};
 pub use people::{Filter, Page, PersonRow, Resolved};
@@ -38,7 +40,7 @@ pub use proposal::{NewProposal, ProposalRow, ProposalState};
 pub use rows::{Read, ScopeRole};
 pub use sign_up::{Answered, Match};
 pub use status::{RungCounts, Tally};
-pub use writer::{Group, Reader, Tx, Writer};
+pub use writer::{Checkpointer, Group, Reader, Tx, Writer};
 
 /// The schema's version: the number of the newest migration.
 pub const SCHEMA_VERSION: u32 = 1;

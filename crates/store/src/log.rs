@@ -3,8 +3,8 @@
 //! **Invariant:** rows, heads, cursor and the answer are one transaction. What is refused is said, listed and does not
 //! stand in the way of the rest.
 
-use engine::{Batch, Content, Cursor, Entry, Refused, RefusedWhy, Saved};
-use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
+use engine::{Batch, Content, Cursor, Entry, Refused, RefusedWhy, Saved, ViewRow};
+use model::{DocId, Kind, ScopeId, ScopeSum, Supporter, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
@@ -33,33 +33,79 @@ impl NotTaken {
 /// Taken, or not: the outer error is the database's.
 type Taken = Result<Result<(), NotTaken>, StoreError>;
 
+/// A batch that was read as far as that goes without a database.
+#[derive(Debug)]
+pub struct Examined {
+    batch: Batch,
+    found: Vec<Found>,
+}
+
+/// What an entry brings, read.
+#[derive(Debug)]
+enum Found {
+    Change(Result<Inspected, Refusal>),
+    /// The parent's view row, if it is of our version.
+    Shown(Option<Box<Supporter>>),
+    Proposal,
+}
+
+impl Examined {
+    /// Reads what a batch brings: the work that needs no transaction, for any thread.
+    pub fn new(batch: Batch) -> Self {
+        let shown = |view: &ViewRow| serde_json::from_str(&view.json).ok();
+        let read = |entry: &Entry| match &entry.content {
+            Content::Change { bytes } => Found::Change(inspect(bytes)),
+            Content::Enter { kind: Kind::Supporter, view: Some(view), .. } if view.version == model::VIEW_VERSION => {
+                Found::Shown(shown(view))
+            }
+            Content::Enter { .. } => Found::Shown(None),
+            Content::Propose { .. } => Found::Proposal,
+        };
+        let found = batch.entries.iter().map(read).collect();
+        Self { batch, found }
+    }
+}
+
+/// Where entries come from.
+struct Source<'a> {
+    link: &'a LinkRow,
+    scope: ScopeId,
+    scope_row: i64,
+    /// Whether what enters this scope has its home here. A hub under a hub looks whether a chapter of its own has her.
+    at_home: bool,
+}
+
 impl Tx<'_> {
     /// Logs a batch of the peer's feed and moves the cursor.
     ///
     /// # Errors
     /// When the database fails; nothing of the batch is kept then.
-    pub fn log(&self, link: &LinkRow, batch: &Batch, cursor: Cursor, at: Timestamp) -> Result<Saved, StoreError> {
+    pub fn log(&self, link: &LinkRow, examined: &Examined, cursor: Cursor, at: Timestamp) -> Result<Saved, StoreError> {
+        let Examined { batch, found } = examined;
         let before = self.local_scope(link.id, batch.scope)?.cursor;
         let follows = before.is_some_and(|c| c.incarnation == cursor.incarnation && batch.after <= c.position.seq);
         if batch.after != 0 && !follows {
             // A batch before this one was not committed: the cursor must not pass over it.
             return Err(StoreError::Refused("rows came without the rows before them".to_owned()));
         }
+        let scope = self.known_scope(batch.scope)?;
+        let at_home = scope.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
+        let source = Source { link, scope: batch.scope, scope_row: scope.id, at_home };
         let mut refused = Vec::new();
-        for entry in &batch.entries {
-            if let Err(NotTaken(why, words)) = self.take(link, batch.scope, entry)? {
+        for (entry, found) in batch.entries.iter().zip(found) {
+            if let Err(NotTaken(why, words)) = self.take(&source, entry, found)? {
                 let refusal = Refused { seq: entry.seq, document: entry.document, why, words };
                 self.note_refused(link, &refusal, "theirs", at)?;
                 refused.push(refusal);
             }
         }
-        let scope = self.known_scope(batch.scope)?.id;
         let sql = "INSERT INTO link_scope (link, scope, incarnation, seq, hash) VALUES (?1, ?2, ?3, ?4, ?5)
                    ON CONFLICT DO UPDATE SET incarnation = ?3, seq = ?4, hash = ?5";
         let position = cursor.position;
-        let row = params![link.id.0, scope, cursor.incarnation.as_bytes(), position.seq, position.hash.0];
+        let row = params![link.id.0, scope.id, cursor.incarnation.as_bytes(), position.seq, position.hash.0];
         self.run("move a cursor", sql, row)?;
         self.heard(link.id, at)?;
+        self.write_figures()?;
         Ok(Saved { local: self.local_scope(link.id, batch.scope)?, seq: position.seq, refused })
     }
 
@@ -81,26 +127,24 @@ impl Tx<'_> {
         self.run("bound the refused", "DELETE FROM refused WHERE id <= ?", params![id - REFUSED_ROWS_MAX]).map(drop)
     }
 
-    fn take(&self, link: &LinkRow, scope: ScopeId, entry: &Entry) -> Taken {
-        match (&entry.content, link.direction) {
-            (Content::Change { bytes }, _) => self.take_change(link, scope, entry.document, bytes),
-            (Content::Enter { kind, epoch, snapshot, heads, view }, Direction::Up) => {
-                let view = view.as_ref().filter(|view| view.version == model::VIEW_VERSION);
+    fn take(&self, source: &Source<'_>, entry: &Entry, found: &Found) -> Taken {
+        match (&entry.content, found, source.link.direction) {
+            (Content::Change { bytes }, Found::Change(inspected), _) => match inspected {
+                Ok(inspected) => self.take_change(source, entry.document, inspected, bytes),
+                Err(refusal) => Ok(Err(NotTaken::malformed(refusal))),
+            },
+            (Content::Enter { kind, epoch, snapshot, heads, view }, Found::Shown(shown), Direction::Up) => {
+                let shown = shown.as_deref().zip(view.as_ref().map(|view| view.json.as_str()));
                 let entering = Entering { id: entry.document, kind: *kind, epoch: *epoch, snapshot, heads };
-                self.take_enter(link, scope, &entering, view.map(|view| view.json.as_str()))
+                self.take_enter(source, &entering, shown)
             }
-            (Content::Propose { .. }, Direction::Up) => self.take_proposal(entry),
-            (Content::Enter { .. } | Content::Propose { .. }, Direction::Down) => {
-                Ok(Err(NotTaken::not_yours("snapshots and proposals flow from parent to child only")))
-            }
+            (Content::Propose { .. }, _, Direction::Up) => self.take_proposal(entry),
+            _ => Ok(Err(NotTaken::not_yours("snapshots and proposals flow from parent to child only"))),
         }
     }
 
-    fn take_change(&self, link: &LinkRow, scope: ScopeId, id: DocId, bytes: &[u8]) -> Taken {
-        let inspected = match inspect(bytes) {
-            Ok(inspected) => inspected,
-            Err(refusal) => return Ok(Err(NotTaken::malformed(&refusal))),
-        };
+    fn take_change(&self, source: &Source<'_>, id: DocId, inspected: &Inspected, bytes: &[u8]) -> Taken {
+        let link = source.link;
         let row = match self.document(id)? {
             None => None,
             Some(row) if row.state == DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
@@ -109,25 +153,25 @@ impl Tx<'_> {
             Some(row) if !row.indexed => Some(self.index(&row, id)?),
             Some(row) => Some(row),
         };
-        let Some(row) = row else { return self.take_new(link, scope, id, inspected, bytes) };
-        if self.has_change(row.id, &inspected)? {
+        let Some(row) = row else { return self.take_new(source, id, inspected, bytes) };
+        if self.has_change(row.id, inspected)? {
             return Ok(Ok(()));
         }
-        if !self.may_write(link, scope, id, row.id)? {
+        if !self.may_write(source, id, row.id)? {
             return Ok(Err(NotTaken::not_yours("the record is not in the scope of this link")));
         }
-        let Some(dependencies) = self.dependencies(row.id, &inspected)? else {
+        let Some(dependencies) = self.dependencies(row.id, inspected)? else {
             return Ok(Err(NotTaken(RefusedWhy::Missing, "it follows changes that are not here".to_owned())));
         };
-        if let Err(refusal) = self.check_actor(link, &inspected)? {
+        if let Err(refusal) = self.check_actor(link, inspected)? {
             return Ok(Err(NotTaken::malformed(&refusal)));
         }
         let context = Context {
             document: id,
             exists: true,
             dependencies,
-            actor_seq: self.actor_seq(row.id, &inspected)?,
-            others_known: self.others_known(row.id, &inspected)?,
+            actor_seq: self.actor_seq(row.id, inspected)?,
+            others_known: self.others_known(row.id, inspected)?,
         };
         if let Err(refusal) = inspected.check(&context) {
             return Ok(Err(NotTaken::malformed(&refusal)));
@@ -136,14 +180,15 @@ impl Tx<'_> {
         heads.retain(|head| !inspected.deps.contains(head));
         heads.push(inspected.hash);
         let change =
-            self.insert_change(row.id, inspected.actor, &as_written(&inspected, bytes), Some(link.id.0), Bytes::Keep)?;
+            self.insert_change(row.id, inspected.actor, &as_written(inspected, bytes), Some(link.id.0), Bytes::Keep)?;
         let sql = "UPDATE document SET heads = ?, dirty = ? WHERE id = ?";
         self.run("log a change", sql, params![join_hashes(&heads), change, row.id])?;
         Ok(Ok(()))
     }
 
     /// The first change of a document that is not here: what a child creates is assigned to its scope on arrival.
-    fn take_new(&self, link: &LinkRow, scope: ScopeId, id: DocId, inspected: Inspected, bytes: &[u8]) -> Taken {
+    fn take_new(&self, source: &Source<'_>, id: DocId, inspected: &Inspected, bytes: &[u8]) -> Taken {
+        let link = source.link;
         if !inspected.deps.is_empty() {
             return Ok(Err(NotTaken(RefusedWhy::Missing, "it follows changes that are not here".to_owned())));
         }
@@ -155,25 +200,20 @@ impl Tx<'_> {
         let kind = inspected.kind.as_deref().map_or(Some(Kind::Supporter), Kind::from_word);
         let allowed = match (link.direction, kind) {
             (Direction::Up, Some(_)) => true,
-            (Direction::Down, Some(Kind::Supporter)) => scope != ScopeId::NETWORK,
+            (Direction::Down, Some(Kind::Supporter)) => source.scope != ScopeId::NETWORK,
             (Direction::Down, Some(Kind::NetworkSettings | Kind::ChapterCard)) | (_, None) => false,
         };
         let Some(kind) = kind.filter(|_| allowed) else {
             return Ok(Err(NotTaken::not_yours("a document of this kind can't be made over this link")));
         };
-        if let Err(refusal) = self.check_actor(link, &inspected)? {
+        if let Err(refusal) = self.check_actor(link, inspected)? {
             return Ok(Err(NotTaken::malformed(&refusal)));
         }
         let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live, Rows::Written)?;
-        let change = self.insert_change(
-            document,
-            inspected.actor,
-            &as_written(&inspected, bytes),
-            Some(link.id.0),
-            Bytes::Keep,
-        )?;
+        let change =
+            self.insert_change(document, inspected.actor, &as_written(inspected, bytes), Some(link.id.0), Bytes::Keep)?;
         self.run("log a change", "UPDATE document SET dirty = ? WHERE id = ?", params![change, document])?;
-        self.assign(self.known_scope(scope)?.id, document, None)?;
+        self.assign(source.scope_row, document, None)?;
         if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
             self.assign(self.known_scope(own)?.id, document, None)?;
         }
@@ -183,8 +223,8 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
-    fn take_enter(&self, link: &LinkRow, scope: ScopeId, entering: &Entering<'_>, view: Option<&str>) -> Taken {
-        let home = self.known_scope(scope)?;
+    /// `shown` is the parent's view row, read and as it stands.
+    fn take_enter(&self, source: &Source<'_>, entering: &Entering<'_>, shown: Option<(&Supporter, &str)>) -> Taken {
         if entering.snapshot.len() > record::SAVED_BYTES_MAX {
             return Ok(Err(NotTaken(RefusedWhy::Malformed, "the record is over the size limit".to_owned())));
         }
@@ -192,51 +232,38 @@ impl Tx<'_> {
             if row.state == DocState::Erased {
                 return Ok(Err(NotTaken::not_yours("the record was erased")));
             }
-            return self.enter_known(link, scope, home.id, entering, &row);
+            return self.enter_known(source, entering, &row);
         }
         // The parent's view row serves lists at once; without one of our version the document is read here.
-        let sent = view.filter(|_| entering.kind == Kind::Supporter);
-        let sent = sent.and_then(|json| Some((serde_json::from_str(json).ok()?, json)));
-        let (shown, json) = match sent {
-            Some((supporter, json)) => (View::Supporter(Box::new(supporter)), Some(json)),
+        let read = match shown {
+            Some(_) => None,
             None => match Record::load(entering.snapshot) {
-                Ok(record) => (View::of(&record, entering.kind, &self.settings()?.ladder), None),
+                Ok(record) => Some(View::of(&record, entering.kind, &self.settings()?.ladder)),
                 Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
             },
         };
         let document =
             self.insert_document_row(entering.id, entering.kind, entering.heads, DocState::Live, Rows::Later)?;
-        self.put_snapshot(document, entering.heads, entering.snapshot)?;
-        self.assign_new(&home, document, entering.id, entering.heads, entering.epoch.cast_signed())?;
+        self.insert_snapshot(document, entering.heads, entering.snapshot)?;
+        self.assign_new(source.scope_row, document, entering.id, entering.heads, entering.epoch.cast_signed())?;
         if entering.kind == Kind::NetworkSettings {
             self.set_settings(entering.id)?;
         }
-        // At a chapter its own scope is its home; a hub under a hub looks whether a chapter of its own has her.
-        let at_home = home.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
-        match (&shown, json) {
-            (View::Supporter(supporter), Some(json)) if at_home => {
-                self.put_row(document, supporter, json, None, Some(home.id))?;
-            }
-            (_, _) if at_home => self.put_new_view(document, &shown, Some(home.id))?,
-            (_, _) => self.put_view(document, &shown)?,
+        let home = if source.at_home { Some(source.scope_row) } else { self.home_of(document)? };
+        if let Some((supporter, json)) = shown {
+            self.put_row(document, supporter, json, None, home)?;
         }
-        Ok(Ok(()))
+        read.map_or(Ok(()), |view| self.put_new_view(document, &view, home)).map(Ok)
     }
 
     /// A document that is here already: its assignment is renewed, and changes that are new are logged one by one.
-    fn enter_known(
-        &self,
-        link: &LinkRow,
-        scope: ScopeId,
-        scope_row: i64,
-        entering: &Entering<'_>,
-        row: &DocumentRow,
-    ) -> Taken {
+    fn enter_known(&self, source: &Source<'_>, entering: &Entering<'_>, row: &DocumentRow) -> Taken {
+        let scope_row = source.scope_row;
         let held = self.held_in(row.id)?.contains(&scope_row);
         self.assign(scope_row, row.id, Some(entering.epoch.cast_signed()))?;
         if !held {
             let folded = self.snapshot(row.id)?.map(|(heads, _)| heads).unwrap_or_default();
-            self.add_to_sum(scope_row, ScopeSum::of(entering.id, &folded), 1)?;
+            self.add_to_sum(scope_row, ScopeSum::of(entering.id, &folded), 1);
             self.move_home(row.id)?;
         }
         if entering.heads.iter().all(|head| row.heads.contains(head)) {
@@ -247,8 +274,12 @@ impl Tx<'_> {
             Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
         };
         for (_, written) in record.changes() {
-            if let Err(not_taken) = self.take_change(link, scope, entering.id, &written.bytes)? {
-                return Ok(Err(not_taken));
+            let taken = match inspect(&written.bytes) {
+                Ok(inspected) => self.take_change(source, entering.id, &inspected, &written.bytes)?,
+                Err(refusal) => Err(NotTaken::malformed(&refusal)),
+            };
+            if taken.is_err() {
+                return Ok(taken);
             }
         }
         Ok(Ok(()))
@@ -332,16 +363,15 @@ impl Read<'_> {
     }
 
     /// Whether this link may write the document: it is in the scope, and in the network's it is the chapter's own card.
-    fn may_write(&self, link: &LinkRow, scope: ScopeId, id: DocId, document: i64) -> Result<bool, StoreError> {
-        let scope_row = self.known_scope(scope)?.id;
-        if !self.held_in(document)?.contains(&scope_row) {
+    fn may_write(&self, source: &Source<'_>, id: DocId, document: i64) -> Result<bool, StoreError> {
+        if !self.held_in(document)?.contains(&source.scope_row) {
             return Ok(false);
         }
-        if scope != ScopeId::NETWORK || link.direction == Direction::Up {
+        if source.scope != ScopeId::NETWORK || source.link.direction == Direction::Up {
             return Ok(true);
         }
         let sql = "SELECT count(*) FROM chapter WHERE scope = ? AND card = ?";
-        Ok(self.number("look for a card", sql, params![link.scope_row, id.as_bytes()])? > 0)
+        Ok(self.number("look for a card", sql, params![source.link.scope_row, id.as_bytes()])? > 0)
     }
 
     /// The heads of a document as they are logged.

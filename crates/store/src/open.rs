@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::error::During as _;
 use crate::node_row::NodeRow;
-use crate::writer::{Reader, Tx, Writer};
+use crate::writer::{Checkpointer, LOG_PAGES_MAX, Reader, Tx, Writer};
 use crate::{NodeKind, SCHEMA_VERSION, StoreError};
 
 /// The database's file in a node's directory.
@@ -20,6 +20,11 @@ const MIGRATIONS: [&str; SCHEMA_VERSION as usize] = [include_str!("migrations/00
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// How long a connection waits for another process's write, in ms: the longest group of a busy server is 50 ms.
 const BUSY_MS: u64 = 10_000;
+
+/// Twice SQLite's default: half the frames in the log and fewer splits when many people come in.
+const PAGE_BYTES: i64 = 8192;
+/// The writer's page cache, in KiB: the pages into which new rows fall, of a chapter with 100,000 people.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
 
 /// A node's database file.
 #[derive(Clone, Debug)]
@@ -51,6 +56,7 @@ impl Store {
         private_file(&fresh)?;
         {
             let mut connection = connect(&fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES).during("set its pages")?;
             connection.pragma_update(None, "journal_mode", "DELETE").during("set its journal")?;
             migrate(&mut connection)?;
             node.insert(&connection, at)?;
@@ -101,8 +107,18 @@ impl Store {
         let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "journal_mode", "WAL").during("set its journal")?;
         connection.pragma_update(None, "synchronous", "FULL").during("set its durability")?;
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).during("set its cache")?;
         connection.pragma_update(None, "secure_delete", "ON").during("set its erasing")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).during("set its log")?;
         Ok(Writer::new(connection))
+    }
+
+    /// A connection that copies the log into the file.
+    ///
+    /// # Errors
+    /// When the file can't be opened.
+    pub fn checkpointer(&self) -> Result<Checkpointer, StoreError> {
+        Ok(Checkpointer::new(connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?))
     }
 
     /// A connection that only reads.

@@ -112,12 +112,6 @@ impl Read<'_> {
         self.one("find a document", sql, params![document.as_bytes()], |row| row.get(0))
     }
 
-    pub(crate) fn doc_id(&self, document: i64) -> Result<DocId, StoreError> {
-        let sql = "SELECT doc_id FROM document WHERE id = ?";
-        let found = self.one("find a document", sql, params![document], |row| row.get(0))?;
-        found.map(DocId::from_bytes).ok_or(StoreError::Corrupt("document"))
-    }
-
     /// The network's settings; the defaults until they have come.
     ///
     /// # Errors

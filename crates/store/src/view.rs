@@ -49,9 +49,8 @@ fn words(supporter: &Supporter) -> String {
         ["given_name", "additional_name", "family_name"].iter().map(|name| supporter.field(name)).collect();
     words.extend(supporter.emails.iter().map(|email| email.address.as_str()));
     for phone in &supporter.phones {
-        let digits = phone.number.digits();
-        // With and without the country code, which has one to three digits: people type either.
-        words.extend([digits, digits.get(1..).unwrap_or(""), digits.get(2..).unwrap_or("")]);
+        // With and without the country code: people type either.
+        words.extend([phone.number.digits(), phone.number.national()]);
     }
     words.extend(supporter.tags.iter().map(String::as_str));
     for address in &supporter.addresses {
@@ -150,9 +149,10 @@ impl Tx<'_> {
         self.run("show a supporter", sql, row)?;
         self.put_index(document, before.map(|before| &before.view), supporter)?;
         if let Some(before) = before {
-            self.count_supporter(before.home, &before.rung, before.conflicts, -1)?;
+            self.count_supporter(before.home, &before.rung, before.conflicts, -1);
         }
-        self.count_supporter(home, supporter.rung.as_str(), !supporter.conflicts.is_empty(), 1)
+        self.count_supporter(home, supporter.rung.as_str(), !supporter.conflicts.is_empty(), 1);
+        Ok(())
     }
 
     /// Brings the search index, exact look-ups and events in step; touches only what differs.
@@ -194,20 +194,12 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn count_supporter(&self, home: Option<i64>, rung: &str, conflicts: bool, by: i64) -> Result<(), StoreError> {
+    fn count_supporter(&self, home: Option<i64>, rung: &str, conflicts: bool, by: i64) {
         let scope = home.unwrap_or(0);
-        self.count(scope, &format!("rung/{rung}"), by)?;
-        if conflicts { self.count(scope, "conflicts", by) } else { Ok(()) }
-    }
-
-    fn count(&self, scope: i64, name: &str, by: i64) -> Result<(), StoreError> {
-        // Not as an upsert: see `put_row`.
-        let sql = "UPDATE counter SET value = value + ?3 WHERE scope = ?1 AND name = ?2";
-        if self.run("count", sql, params![scope, name, by])? > 0 {
-            return Ok(());
+        self.count(scope, format!("rung/{rung}"), by);
+        if conflicts {
+            self.count(scope, "conflicts".to_owned(), by);
         }
-        let sql = "INSERT INTO counter (scope, name, value) VALUES (?1, ?2, ?3)";
-        self.run("count", sql, params![scope, name, by]).map(drop)
     }
 
     /// After an assignment: the view's home and the counters follow.

@@ -1,5 +1,6 @@
 //! The writing connection with its transactions, and the reading ones.
 
+use std::cell::RefCell;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,7 +8,13 @@ use rusqlite::{Connection, Params};
 
 use crate::StoreError;
 use crate::error::During as _;
+use crate::figures::Figures;
 use crate::rows::Read;
+
+/// How many pages (of 8 KiB) the log holds before they are copied into the file: as many bytes as by SQLite's default.
+const LOG_PAGES: i64 = 500;
+/// The most pages that the log grows to when writing never pauses: the writer itself copies them then. Bounds the disk.
+pub(crate) const LOG_PAGES_MAX: i64 = 8_000;
 
 /// The connection that writes.
 #[derive(Debug)]
@@ -59,8 +66,13 @@ impl Group<'_> {
             self.step("SAVEPOINT job")?;
         }
         // A panic (of a library, on what a peer sent) is a job that failed: the writer goes on.
-        let made =
-            catch_unwind(AssertUnwindSafe(|| job(&Tx(Read(self.connection))))).unwrap_or(Err(StoreError::Panicked));
+        let run = || {
+            let tx = Tx { read: Read(self.connection), figures: RefCell::default() };
+            let made = job(&tx)?;
+            tx.write_figures()?;
+            Ok(made)
+        };
+        let made = catch_unwind(AssertUnwindSafe(run)).unwrap_or(Err(StoreError::Panicked));
         if self.connection.is_autocommit() {
             // SQLite itself rolled everything back (a full disk): nothing of the group stands.
             self.open = false;
@@ -117,25 +129,51 @@ impl Drop for Group<'_> {
 
 /// An open transaction.
 #[derive(Debug)]
-pub struct Tx<'a>(Read<'a>);
+pub struct Tx<'a> {
+    read: Read<'a>,
+    pub(crate) figures: RefCell<Figures>,
+}
 
 impl<'a> Deref for Tx<'a> {
     type Target = Read<'a>;
 
     fn deref(&self) -> &Read<'a> {
-        &self.0
+        &self.read
     }
 }
 
 impl Tx<'_> {
     /// Runs a statement; gives the number of rows.
     pub(crate) fn run(&self, step: &'static str, sql: &'static str, row: impl Params) -> Result<usize, StoreError> {
-        self.0.0.prepare_cached(sql).and_then(|mut statement| statement.execute(row)).during(step)
+        self.read.0.prepare_cached(sql).and_then(|mut statement| statement.execute(row)).during(step)
     }
 
     /// Runs an insert; gives the new row's number.
     pub(crate) fn insert(&self, step: &'static str, sql: &'static str, row: impl Params) -> Result<i64, StoreError> {
-        self.0.0.prepare_cached(sql).and_then(|mut statement| statement.insert(row)).during(step)
+        self.read.0.prepare_cached(sql).and_then(|mut statement| statement.insert(row)).during(step)
+    }
+}
+
+/// A connection that copies the log into the file beside the writer, so that commits do not stop for it.
+#[derive(Debug)]
+pub struct Checkpointer(Connection);
+
+impl Checkpointer {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self(connection)
+    }
+
+    /// Copies what the log holds, once that is [`LOG_PAGES`]; readers and the writer go on meanwhile.
+    ///
+    /// # Errors
+    /// When the disk refuses: the log keeps everything.
+    pub fn copy(&self) -> Result<(), StoreError> {
+        let counted = |row: &rusqlite::Row<'_>| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?);
+        let waiting = self.0.query_row("PRAGMA wal_checkpoint(NOOP)", [], counted).during("measure its log")?;
+        if waiting >= LOG_PAGES {
+            self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).during("copy its log")?;
+        }
+        Ok(())
     }
 }
 

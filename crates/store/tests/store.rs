@@ -7,8 +7,8 @@ use std::path::Path;
 use model::{DocId, EmailAddress, Incarnation, Kind, Ladder, NodeId, ScopeId, SignUp, Timestamp};
 use record::{Record, Stamp, Value, Write, from_sign_up};
 use store::{
-    DATABASE_FILE, DocState, Edited, Filter, Match, NewDocument, NodeKind, NodeRow, Page, ScopeRole, Store, StoreError,
-    Writer,
+    DATABASE_FILE, DocState, Edited, Examined, Filter, Match, NewDocument, NodeKind, NodeRow, Page, ScopeRole, Store,
+    StoreError, Writer,
 };
 use tempfile::TempDir;
 
@@ -175,7 +175,8 @@ fn a_batch_is_not_logged_without_the_one_before_it() {
     let mut log = |after: u64, last: u64| {
         let last = Position { seq: last, hash: model::Digest([1; 32]) };
         let cursor = Cursor { incarnation: Incarnation::from_bytes([9; 16]), position: last };
-        writer.commit(|tx| tx.log(&link, &Batch { scope, after, last, entries: Vec::new() }, cursor, AT))
+        let empty = Examined::new(Batch { scope, after, last, entries: Vec::new() });
+        writer.commit(|tx| tx.log(&link, &empty, cursor, AT))
     };
     log(0, 5).unwrap();
     assert!(log(9, 12).is_err(), "rows 6 to 9 were never committed");
