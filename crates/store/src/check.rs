@@ -102,7 +102,7 @@ impl Read<'_> {
             }
             if row.kind == Kind::Supporter
                 && let View::Supporter(made) = View::of(&record, row.kind, &ladder)
-                && self.person(id)?.supporter != *made
+                && self.person(id)?.supporter != made.supporter
             {
                 found.push(difference(format!("view of {id}"), "the row differs from the record"));
             }

@@ -216,7 +216,8 @@ impl Tx<'_> {
             }
             home = home.or((row.role == ScopeRole::Chapter).then_some(row.id));
         }
-        if home.is_none() { self.put_view(document, &new.view) } else { self.put_new_view(document, &new.view, home) }
+        let home = if home.is_some() { home } else { self.home_of(document)? };
+        self.put_new_view(document, &new.view, home)
     }
 
     /// Assigns a document that has just been stored, with the sum and count that go with it.

@@ -23,6 +23,7 @@ mod rows;
 mod sign_up;
 mod status;
 mod view;
+mod words;
 mod writer;
 
 pub use chapter::{ChapterRow, InviteOutcome, NewChapter};

@@ -4,14 +4,14 @@
 //! stand in the way of the rest.
 
 use engine::{Batch, Content, Cursor, Entry, Refused, RefusedWhy, Saved, ViewRow};
-use model::{DocId, Kind, ScopeId, ScopeSum, Supporter, Timestamp};
+use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
 use crate::document::{Bytes, DocState, DocumentRow, Rows};
 use crate::link::{Direction, LinkRow};
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
-use crate::view::View;
+use crate::view::{Shown, View};
 use crate::{Read, StoreError, Tx};
 
 /// The most refused changes kept for people to read: beyond it the oldest go.
@@ -45,14 +45,14 @@ pub struct Examined {
 enum Found {
     Change(Result<Inspected, Refusal>),
     /// The parent's view row, if it is of our version.
-    Shown(Option<Box<Supporter>>),
+    Shown(Option<Box<Shown>>),
     Proposal,
 }
 
 impl Examined {
     /// Reads what a batch brings: the work that needs no transaction, for any thread.
     pub fn new(batch: Batch) -> Self {
-        let shown = |view: &ViewRow| serde_json::from_str(&view.json).ok();
+        let shown = |view: &ViewRow| Shown::sent(&view.json).map(Box::new);
         let read = |entry: &Entry| match &entry.content {
             Content::Change { bytes } => Found::Change(inspect(bytes)),
             Content::Enter { kind: Kind::Supporter, view: Some(view), .. } if view.version == model::VIEW_VERSION => {
@@ -133,10 +133,9 @@ impl Tx<'_> {
                 Ok(inspected) => self.take_change(source, entry.document, inspected, bytes),
                 Err(refusal) => Ok(Err(NotTaken::malformed(refusal))),
             },
-            (Content::Enter { kind, epoch, snapshot, heads, view }, Found::Shown(shown), Direction::Up) => {
-                let shown = shown.as_deref().zip(view.as_ref().map(|view| view.json.as_str()));
+            (Content::Enter { kind, epoch, snapshot, heads, .. }, Found::Shown(shown), Direction::Up) => {
                 let entering = Entering { id: entry.document, kind: *kind, epoch: *epoch, snapshot, heads };
-                self.take_enter(source, &entering, shown)
+                self.take_enter(source, &entering, shown.as_deref())
             }
             (Content::Propose { .. }, _, Direction::Up) => self.take_proposal(entry),
             _ => Ok(Err(NotTaken::not_yours("snapshots and proposals flow from parent to child only"))),
@@ -223,8 +222,8 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
-    /// `shown` is the parent's view row, read and as it stands.
-    fn take_enter(&self, source: &Source<'_>, entering: &Entering<'_>, shown: Option<(&Supporter, &str)>) -> Taken {
+    /// `shown` is the parent's view row.
+    fn take_enter(&self, source: &Source<'_>, entering: &Entering<'_>, shown: Option<&Shown>) -> Taken {
         if entering.snapshot.len() > record::SAVED_BYTES_MAX {
             return Ok(Err(NotTaken(RefusedWhy::Malformed, "the record is over the size limit".to_owned())));
         }
@@ -250,8 +249,8 @@ impl Tx<'_> {
             self.set_settings(entering.id)?;
         }
         let home = if source.at_home { Some(source.scope_row) } else { self.home_of(document)? };
-        if let Some((supporter, json)) = shown {
-            self.put_row(document, supporter, json, None, home)?;
+        if let Some(shown) = shown {
+            self.put_row(document, shown, None, home)?;
         }
         read.map_or(Ok(()), |view| self.put_new_view(document, &view, home)).map(Ok)
     }

@@ -21,8 +21,6 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// How long a connection waits for another process's write, in ms: the longest group of a busy server is 50 ms.
 const BUSY_MS: u64 = 10_000;
 
-/// Twice SQLite's default: half the frames in the log and fewer splits when many people come in.
-const PAGE_BYTES: i64 = 8192;
 /// The writer's page cache, in KiB: the pages into which new rows fall, of a chapter with 100,000 people.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 
@@ -56,7 +54,6 @@ impl Store {
         private_file(&fresh)?;
         {
             let mut connection = connect(&fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            connection.pragma_update(None, "page_size", PAGE_BYTES).during("set its pages")?;
             connection.pragma_update(None, "journal_mode", "DELETE").during("set its journal")?;
             migrate(&mut connection)?;
             node.insert(&connection, at)?;

@@ -84,17 +84,6 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
     })
 }
 
-/// The words of a query as FTS5 reads them: each quoted, each the beginning of a word.
-fn fts_query(query: &str) -> Option<String> {
-    let word = |word: &str| {
-        let plain: String = word.chars().filter(|c| *c != '"' && !c.is_control()).collect();
-        let has_text = plain.chars().any(char::is_alphanumeric);
-        has_text.then(|| format!("\"{plain}\"*"))
-    };
-    let words: Vec<String> = query.split_whitespace().take(8).filter_map(word).collect();
-    (!words.is_empty()).then(|| words.join(" "))
-}
-
 impl Read<'_> {
     /// A page of people, the newest arrivals first.
     ///
@@ -108,7 +97,7 @@ impl Read<'_> {
             values.push(value);
         };
         if let Some(query) = &filter.query {
-            match fts_query(query) {
+            match crate::words::query(query) {
                 Some(words) => add("v.document IN (SELECT rowid FROM fts WHERE fts MATCH ?)", words.into()),
                 None => return Ok(Vec::new()),
             }
@@ -206,16 +195,4 @@ impl Read<'_> {
 
 fn padded(digits: &str, with: char) -> String {
     format!("{digits}{}", with.to_string().repeat(32 - digits.len()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_words_and_nothing_else() {
-        assert_eq!(fts_query("mary bro").as_deref(), Some("\"mary\"* \"bro\"*"));
-        assert_eq!(fts_query("\" OR 1 NEAR").as_deref(), Some("\"OR\"* \"1\"* \"NEAR\"*"));
-        assert_eq!(fts_query(" - \" "), None);
-    }
 }

@@ -8,13 +8,14 @@ use model::{Body, ChapterCard, Kind, Ladder, Supporter};
 use record::Record;
 use rusqlite::params;
 
+use crate::words::words_of;
 use crate::{Read, StoreError, Tx};
 
 /// What is shown of a document.
 #[derive(Debug)]
 pub(crate) enum View {
     /// A supporter.
-    Supporter(Box<Supporter>),
+    Supporter(Box<Shown>),
     /// A chapter's card.
     Card(ChapterCard),
     /// Nothing: it is read where it is needed.
@@ -24,15 +25,34 @@ pub(crate) enum View {
 impl View {
     pub(crate) fn of(record: &Record, kind: Kind, ladder: &Ladder) -> Self {
         match kind {
-            Kind::Supporter => Self::Supporter(Box::new(record.supporter(ladder))),
+            Kind::Supporter => Self::Supporter(Box::new(Shown::of(record.supporter(ladder)))),
             Kind::ChapterCard => Self::Card(record.card()),
             Kind::NetworkSettings => Self::Nothing,
         }
     }
 }
 
-fn as_json(supporter: &Supporter) -> Result<String, StoreError> {
-    serde_json::to_string(supporter).map_err(|_| StoreError::Corrupt("supporter"))
+/// A supporter as she is stored and found. Made outside of the transaction: it is half of the work.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) supporter: Supporter,
+    /// As it is stored.
+    json: String,
+    words: BTreeSet<String>,
+}
+
+impl Shown {
+    pub(crate) fn of(supporter: Supporter) -> Self {
+        // A supporter is made of maps with text keys, texts and numbers: there is nothing that JSON could not say.
+        let json = serde_json::to_string(&supporter).unwrap_or_default();
+        Self { json, words: words_of(&supporter), supporter }
+    }
+
+    /// A row that the parent has sent is stored as it stands; `None` if it can't be read.
+    pub(crate) fn sent(json: &str) -> Option<Self> {
+        let supporter: Supporter = serde_json::from_str(json).ok()?;
+        Some(Self { json: json.to_owned(), words: words_of(&supporter), supporter })
+    }
 }
 
 /// What the row before said, as far as counters and indexes depend on it.
@@ -41,22 +61,6 @@ pub(crate) struct Before {
     rung: String,
     conflicts: bool,
     view: Supporter,
-}
-
-/// The words by which someone is found: names, e-mail addresses, numbers, tags, place.
-fn words(supporter: &Supporter) -> String {
-    let mut words: Vec<&str> =
-        ["given_name", "additional_name", "family_name"].iter().map(|name| supporter.field(name)).collect();
-    words.extend(supporter.emails.iter().map(|email| email.address.as_str()));
-    for phone in &supporter.phones {
-        // With and without the country code: people type either.
-        words.extend([phone.number.digits(), phone.number.national()]);
-    }
-    words.extend(supporter.tags.iter().map(String::as_str));
-    for address in &supporter.addresses {
-        words.extend(address.postal_code.iter().chain(&address.locality).map(model::Personal::expose));
-    }
-    words.join(" ")
 }
 
 fn reaches(supporter: &Supporter) -> BTreeSet<&str> {
@@ -92,7 +96,7 @@ impl Read<'_> {
 impl Tx<'_> {
     pub(crate) fn put_view(&self, document: i64, view: &View) -> Result<(), StoreError> {
         match view {
-            View::Supporter(supporter) => self.put_supporter(document, supporter),
+            View::Supporter(shown) => self.put_shown(document, shown),
             View::Card(card) => {
                 let json = serde_json::to_string(card).map_err(|_| StoreError::Corrupt("card"))?;
                 let sql = "INSERT INTO card (document, chapter, view) VALUES (?1, ?2, ?3)
@@ -107,25 +111,25 @@ impl Tx<'_> {
     /// The view of a document that has just been stored in its home: there is nothing before it to look for.
     pub(crate) fn put_new_view(&self, document: i64, view: &View, home: Option<i64>) -> Result<(), StoreError> {
         match view {
-            View::Supporter(supporter) => self.put_row(document, supporter, &as_json(supporter)?, None, home),
+            View::Supporter(shown) => self.put_row(document, shown, None, home),
             View::Card(_) | View::Nothing => self.put_view(document, view),
         }
     }
 
-    fn put_supporter(&self, document: i64, supporter: &Supporter) -> Result<(), StoreError> {
+    fn put_shown(&self, document: i64, shown: &Shown) -> Result<(), StoreError> {
         let (before, home) = (self.before(document)?, self.home_of(document)?);
-        self.put_row(document, supporter, &as_json(supporter)?, before.as_ref(), home)
+        self.put_row(document, shown, before.as_ref(), home)
     }
 
-    /// Writes the row; `json` is the supporter as it is stored, which a parent has sent as it stands.
+    /// Writes the row, with everything that goes with it.
     pub(crate) fn put_row(
         &self,
         document: i64,
-        supporter: &Supporter,
-        json: &str,
+        shown: &Shown,
         before: Option<&Before>,
         home: Option<i64>,
     ) -> Result<(), StoreError> {
+        let supporter = &shown.supporter;
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
@@ -144,10 +148,10 @@ impl Tx<'_> {
             care,
             waiting,
             tried(supporter),
-            json
+            shown.json
         ];
         self.run("show a supporter", sql, row)?;
-        self.put_index(document, before.map(|before| &before.view), supporter)?;
+        self.put_index(document, before.map(|before| &before.view), shown)?;
         if let Some(before) = before {
             self.count_supporter(before.home, &before.rung, before.conflicts, -1);
         }
@@ -156,14 +160,11 @@ impl Tx<'_> {
     }
 
     /// Brings the search index, exact look-ups and events in step; touches only what differs.
-    fn put_index(&self, document: i64, before: Option<&Supporter>, now: &Supporter) -> Result<(), StoreError> {
-        let (old, new) = (before.map(words), words(now));
-        if old.as_ref() != Some(&new) {
-            if let Some(old) = &old {
-                let sql = "INSERT INTO fts (fts, rowid, words) VALUES ('delete', ?, ?)";
-                self.run("forget words", sql, params![document, old])?;
-            }
-            self.run("index words", "INSERT INTO fts (rowid, words) VALUES (?, ?)", params![document, new])?;
+    fn put_index(&self, document: i64, before: Option<&Supporter>, shown: &Shown) -> Result<(), StoreError> {
+        let now = &shown.supporter;
+        let old = before.map(words_of).unwrap_or_default();
+        if before.is_none() || old != shown.words {
+            self.put_words(document, &old, &shown.words)?;
         }
         let (old, new) = (before.map(reaches).unwrap_or_default(), reaches(now));
         for value in old.difference(&new) {
@@ -194,6 +195,18 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Takes out the words that went and puts in those that came. Both are said, also when there are none: FTS5 counts rows.
+    fn put_words(&self, document: i64, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Result<(), StoreError> {
+        let join =
+            |one: &BTreeSet<String>, other| one.difference(other).map(String::as_str).collect::<Vec<_>>().join(" ");
+        if !old.is_empty() {
+            let sql = "INSERT INTO fts (fts, rowid, words) VALUES ('delete', ?, ?)";
+            self.run("forget words", sql, params![document, join(old, new)])?;
+        }
+        let sql = "INSERT INTO fts (rowid, words) VALUES (?, ?)";
+        self.run("index words", sql, params![document, join(new, old)]).map(drop)
+    }
+
     fn count_supporter(&self, home: Option<i64>, rung: &str, conflicts: bool, by: i64) {
         let scope = home.unwrap_or(0);
         self.count(scope, format!("rung/{rung}"), by);
@@ -205,7 +218,9 @@ impl Tx<'_> {
     /// After an assignment: the view's home and the counters follow.
     pub(crate) fn move_home(&self, document: i64) -> Result<(), StoreError> {
         match self.before(document)? {
-            Some(before) => self.put_supporter(document, &before.view),
+            Some(before) => {
+                self.put_row(document, &Shown::of(before.view.clone()), Some(&before), self.home_of(document)?)
+            }
             None => Ok(()),
         }
     }

@@ -11,10 +11,10 @@ use crate::error::During as _;
 use crate::figures::Figures;
 use crate::rows::Read;
 
-/// How many pages (of 8 KiB) the log holds before they are copied into the file: as many bytes as by SQLite's default.
-const LOG_PAGES: i64 = 500;
+/// How many pages (of 4 KiB) the log holds before they are copied into the file: as many bytes as by SQLite's default.
+const LOG_PAGES: i64 = 1_000;
 /// The most pages that the log grows to when writing never pauses: the writer itself copies them then. Bounds the disk.
-pub(crate) const LOG_PAGES_MAX: i64 = 8_000;
+pub(crate) const LOG_PAGES_MAX: i64 = 16_000;
 
 /// The connection that writes.
 #[derive(Debug)]

@@ -188,10 +188,8 @@ CREATE TABLE event (
 ) STRICT, WITHOUT ROWID;
 
 -- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
-CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = 'ascii');
 INSERT INTO fts (fts, rank) VALUES ('secure-delete', 1);
--- Twice the default: parts of the index are put together half as often, which is a third of the work of indexing.
-INSERT INTO fts (fts, rank) VALUES ('automerge', 8);
 
 -- Figures kept in the transaction that changes them.
 CREATE TABLE counter (
