@@ -4,10 +4,10 @@
 //! memory; what was committed is there afterwards.
 
 use std::collections::VecDeque;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use engine::{Content, Effect, Event, Frame, Link, Me, WINDOW_BYTES};
+use engine::{Content, Effect, Entry, Event, Frame, Link, Me, ProtocolError, Question, Reply, WINDOW_BYTES};
 use model::{
     DocId, EventId, Incarnation, Kind, Ladder, NodeId, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Slug,
     Timestamp, VIEW_VERSION,
@@ -35,6 +35,8 @@ struct SimNode {
     actor: [u8; 16],
     scope: Option<ScopeId>,
     made: Vec<DocId>,
+    /// A copy of its database.
+    copy: Option<PathBuf>,
 }
 
 /// One end of a link.
@@ -46,6 +48,8 @@ struct End {
     /// Frames under way to this end.
     inbox: VecDeque<Frame>,
     moved: bool,
+    /// Its node began a new life: the link is opened again.
+    restart: bool,
 }
 
 /// A hub, its chapters, and the links between them.
@@ -56,7 +60,7 @@ pub struct World {
     pairs: Vec<[End; 2]>,
     now: Timestamp,
     events: u64,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -99,10 +103,17 @@ impl World {
             })?;
             chapter.scope = Some(scope);
             nodes.push(chapter);
-            let end = |node| End { node, engine: None, work: VecDeque::new(), inbox: VecDeque::new(), moved: false };
+            let end = |node| End {
+                node,
+                engine: None,
+                work: VecDeque::new(),
+                inbox: VecDeque::new(),
+                moved: false,
+                restart: false,
+            };
             pairs.push([end(0), end(n)]);
         }
-        Ok(Self { rng, nodes, pairs, now, events: 0, _directory: directory })
+        Ok(Self { rng, nodes, pairs, now, events: 0, directory })
     }
 
     /// One random act.
@@ -116,14 +127,16 @@ impl World {
             0..6 => self.create(node),
             6..26 => self.edit(node),
             26..29 => self.keep_note(node),
-            29..31 => self.crash(node),
+            29..30 => self.crash(node),
+            30..31 => self.roll_back(node),
             31..34 => {
                 self.cut(pair);
                 Ok(())
             }
             34..42 => self.open(pair),
             42..54 => self.fold(node),
-            54..66 => self.tell_moved(pair),
+            54..64 => self.tell_moved(pair),
+            64..66 => self.heartbeat(pair),
             _ => self.run_something(pair),
         }
     }
@@ -133,6 +146,16 @@ impl World {
     /// # Errors
     /// When it does not come to rest, or nodes differ.
     pub fn rest(&mut self) -> Result<()> {
+        // What sums have to find is found at a heartbeat.
+        for _ in 0..3 {
+            self.come_to_rest()?;
+            (0..self.pairs.len()).try_for_each(|pair| self.heartbeat(pair))?;
+        }
+        self.come_to_rest()?;
+        self.check_at_rest()
+    }
+
+    fn come_to_rest(&mut self) -> Result<()> {
         let mut quiet = 0;
         for _ in 0..REST_STEPS_MAX {
             let mut moved = false;
@@ -151,7 +174,7 @@ impl World {
             }
             quiet = if moved { 0 } else { quiet + 1 };
             if quiet == 3 {
-                return self.check_at_rest();
+                return Ok(());
             }
         }
         bail!("the world does not come to rest")
@@ -304,15 +327,97 @@ impl World {
         Ok(())
     }
 
+    /// The database is put back as it was some time ago, with or without saying so. What the node had said to others since
+    /// comes back from them; what it had told nobody is lost, as with any backup.
+    fn roll_back(&mut self, node: usize) -> Result<()> {
+        let Some(path) = self.nodes[node].copy.take() else { return self.copy(node) };
+        let declared = self.rng.random_bool(0.5);
+        for pair in 0..self.pairs.len() {
+            if self.pairs[pair].iter().any(|end| end.node == node) {
+                self.cut(pair);
+            }
+        }
+        let directory = self.directory.path().join(node.to_string());
+        let name = self.directory.path().join("none");
+        let state = &mut self.nodes[node];
+        // Both connections go before the file is exchanged under them.
+        let elsewhere = Store::create(&name, &state.row, self.now, |_| Ok(()))?;
+        state.writer = elsewhere.writer()?;
+        state.reader = elsewhere.reader()?;
+        std::fs::remove_dir_all(&directory)?;
+        std::fs::create_dir(&directory)?;
+        std::fs::copy(&path, directory.join(store::DATABASE_FILE))?;
+        state.writer = state.store.writer()?;
+        state.reader = state.store.reader()?;
+        std::fs::remove_dir_all(&name)?;
+        state.actor = self.rng.random();
+        let row = state.reader.at_once(|read| read.node())?;
+        state.row = row;
+        self.forget_what_nobody_holds()?;
+        if declared { self.begin_life(node) } else { Ok(()) }
+    }
+
+    /// Forgets of what was acknowledged that which no node holds any more: it had been told to nobody.
+    fn forget_what_nobody_holds(&mut self) -> Result<()> {
+        for node in 0..self.nodes.len() {
+            let mut kept = Vec::new();
+            for id in std::mem::take(&mut self.nodes[node].made) {
+                for other in &mut self.nodes {
+                    if other.reader.at_once(|read| read.heads(id))?.is_some() {
+                        kept.push(id);
+                        break;
+                    }
+                }
+            }
+            self.nodes[node].made = kept;
+        }
+        Ok(())
+    }
+
+    /// Keeps a copy of the database as it is.
+    fn copy(&mut self, node: usize) -> Result<()> {
+        let path = self.directory.path().join(format!("copy{node}"));
+        if path.exists() {
+            std::fs::remove_file(&path)?;
+        }
+        let state = &mut self.nodes[node];
+        state.store.copy_to(&path)?;
+        state.copy = Some(path);
+        Ok(())
+    }
+
+    fn begin_life(&mut self, node: usize) -> Result<()> {
+        let incarnation = Incarnation::from_bytes(self.rng.random());
+        let state = &mut self.nodes[node];
+        state.actor = self.rng.random();
+        state.writer.commit(|tx| tx.begin_life(incarnation))?;
+        state.row.incarnation = incarnation;
+        // Other links of this node are opened again: they speak of the old life.
+        for pair in 0..self.pairs.len() {
+            if self.pairs[pair].iter().any(|end| end.node == node) {
+                self.pairs[pair].iter_mut().for_each(|end| end.restart = true);
+            }
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&mut self, pair: usize) -> Result<()> {
+        (0..2).try_for_each(|at| self.handle(pair, at, Event::Heartbeat))
+    }
+
     fn cut(&mut self, pair: usize) {
         for end in &mut self.pairs[pair] {
             end.engine = None;
+            end.restart = false;
             end.work.clear();
             end.inbox.clear();
         }
     }
 
     fn open(&mut self, pair: usize) -> Result<()> {
+        if self.pairs[pair].iter().any(|end| end.restart) {
+            self.cut(pair);
+        }
         if self.pairs[pair].iter().all(|end| end.engine.is_some()) {
             return Ok(());
         }
@@ -320,7 +425,8 @@ impl World {
         for at in 0..2 {
             let node = self.pairs[pair][at].node;
             let row = &self.nodes[node].row;
-            let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION };
+            let (asks, incarnation) = (at == 0, row.incarnation);
+            let me = Me { node: row.node_id, incarnation, view_version: VIEW_VERSION, asks };
             self.pairs[pair][at].engine = Some(Link::new(me));
             let link = self.link_row(pair, at)?;
             let scopes = self.nodes[node].reader.at_once(|read| read.local_scopes(link.id))?;
@@ -343,11 +449,21 @@ impl World {
                     check_frame(&frame)?;
                     self.pairs[pair][1 - at].inbox.push_back(frame);
                 }
+                // The one whose database was rolled back says so, and the other hears it: both open the link again.
+                Effect::Close(ProtocolError::RolledBack | ProtocolError::Bye(_)) => {
+                    self.pairs[pair][at].restart = true;
+                    return Ok(());
+                }
                 Effect::Close(error) => bail!("a link between honest nodes ended: {error}"),
                 Effect::State(_) => {}
+                Effect::BeginNewLife => {
+                    let node = self.pairs[pair][at].node;
+                    self.begin_life(node)?;
+                }
                 waits @ (Effect::CheckCursor(..)
                 | Effect::Read { .. }
                 | Effect::Save(..)
+                | Effect::Look(..)
                 | Effect::Acknowledged(..)) => {
                     self.pairs[pair][at].work.push_back(waits);
                 }
@@ -396,7 +512,15 @@ impl World {
                 state.writer.commit(|tx| tx.acknowledged(&link, scope, seq, &refused, now))?;
                 return Ok(true);
             }
-            Effect::Send(_) | Effect::State(_) | Effect::Close(_) => bail!("an effect that does not wait was queued"),
+            Effect::Look(scope, look) if store::writes(&look) => {
+                let found = state.writer.commit(|tx| tx.write_look(&link, scope, &look, now))?;
+                self.committed(node);
+                Event::Found(scope, found)
+            }
+            Effect::Look(scope, look) => Event::Found(scope, state.reader.at_once(|read| read.look(scope, &look))?),
+            Effect::Send(_) | Effect::State(_) | Effect::Close(_) | Effect::BeginNewLife => {
+                bail!("an effect that does not wait was queued")
+            }
         };
         self.handle(pair, at, event)?;
         Ok(true)
@@ -464,7 +588,7 @@ fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: 
     };
     let store = Store::create(&directory.join(n.to_string()), &row, now, |_| Ok(()))?;
     let (writer, reader) = (store.writer()?, store.reader()?);
-    Ok(SimNode { row, writer, reader, store, actor: rng.random(), scope: None, made: Vec::new() })
+    Ok(SimNode { row, writer, reader, store, actor: rng.random(), scope: None, made: Vec::new(), copy: None })
 }
 
 fn frame_bytes(frame: &Frame) -> usize {
@@ -473,9 +597,13 @@ fn frame_bytes(frame: &Frame) -> usize {
 
 /// What stays in a chapter is in no frame.
 fn check_frame(frame: &Frame) -> Result<()> {
-    let Frame::Batch(batch) = frame else { return Ok(()) };
+    let entries: &[Entry] = match frame {
+        Frame::Batch(batch) => &batch.entries,
+        Frame::Ask(_, Question::Take(entries)) | Frame::Answer(_, Reply::Fetched(entries)) => entries,
+        _ => return Ok(()),
+    };
     let has = |bytes: &[u8]| bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-    for entry in &batch.entries {
+    for entry in entries {
         let found = match &entry.content {
             Content::Change { bytes } => has(bytes),
             Content::Enter { snapshot, view, .. } => {

@@ -1,5 +1,7 @@
 //! What the two ends of a link say to each other.
 
+use crate::reconcile::{Question, Reply};
+
 use model::{Digest, DocId, EventId, Incarnation, Kind, NodeId, ProposalId, ScopeId, ScopeSum, Timestamp};
 
 /// A place in a feed: the row's number and its digest.
@@ -36,6 +38,12 @@ pub enum Frame {
     Ack(Ack),
     /// Where a feed stands, when nothing else is said.
     Head(Head),
+    /// The child's feed of this scope can't go on from the parent's cursor: the parent is asked to compare.
+    Adrift(ScopeId),
+    /// The parent asks, comparing.
+    Ask(ScopeId, Question),
+    /// The child answers.
+    Answer(ScopeId, Reply),
     /// The last frame.
     Bye(Bye),
 }
@@ -213,6 +221,10 @@ pub struct Head {
     pub scope: ScopeId,
     /// Its last row.
     pub position: Position,
+    /// How far this end has read the other's feed.
+    pub read: u64,
+    /// Whether all that was logged is folded.
+    pub folded: bool,
     /// The sum of what this end holds, folded.
     pub sum: ScopeSum,
     /// How many documents that is.

@@ -6,11 +6,13 @@
 
 mod frame;
 mod link;
+mod reconcile;
 
 pub use frame::{
     Ack, Batch, Bye, Content, Cursor, Entry, Frame, Head, Hello, Position, Refused, RefusedWhy, ScopeHello, ViewRow,
 };
 pub use link::{CursorVerdict, Effect, Event, Link, LinkState, LocalScope, Me, ProtocolError, Saved};
+pub use reconcile::{Changes, Fingerprint, Found, Look, Question, Reply};
 
 /// The protocol's versions that this end speaks, oldest and newest.
 pub const PROTOCOL: (u32, u32) = (1, 1);

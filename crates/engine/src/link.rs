@@ -1,10 +1,13 @@
 //! The link's state and what each event makes of it.
 
+mod comparing;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use model::{Incarnation, NodeId, ScopeId, ScopeSum};
 
 use crate::frame::{Ack, Batch, Bye, Cursor, Frame, Head, Hello, Position, Refused, ScopeHello};
+use crate::reconcile::{Found, Look, Reconciling};
 use crate::{BATCH_BYTES_AIMED, ENTRIES_MAX, PROTOCOL, SCOPES_MAX, WINDOW_BYTES};
 
 /// Who this end is.
@@ -16,6 +19,8 @@ pub struct Me {
     pub incarnation: Incarnation,
     /// The version of its view's shape.
     pub view_version: u32,
+    /// Whether it is the parent on this link, who asks when both compare.
+    pub asks: bool,
 }
 
 /// A scope of the link as the database has it.
@@ -42,10 +47,11 @@ pub struct LocalScope {
 pub enum CursorVerdict {
     /// The row is there and is the same: go on after it.
     Good(u64),
-    /// Another incarnation, another row, or none: everything is sent again, which costs time and changes nothing twice.
-    /// Reconciling takes this place.
-    StartOver,
-    /// The peer acknowledged more than there is: this database was rolled back.
+    /// There is none: the feed is read from its first row.
+    FromStart,
+    /// It was of another incarnation, or what comes after it is no longer in the feed: both compare, then go on.
+    Adrift,
+    /// The peer acknowledged more than there is, or another row: this database was rolled back without saying so.
     RolledBack,
 }
 
@@ -77,6 +83,8 @@ pub enum Event {
     Moved(LocalScope),
     /// It is time to say that we are here.
     Heartbeat,
+    /// What was looked up for a comparison.
+    Found(ScopeId, Found),
 }
 
 /// What is to be done.
@@ -99,6 +107,10 @@ pub enum Effect {
     Save(Batch, Cursor),
     /// Remember how far the peer has acknowledged, and what it did not take.
     Acknowledged(ScopeId, u64, Vec<Refused>),
+    /// Look something up, or write it, for a comparison.
+    Look(ScopeId, Look),
+    /// This database was rolled back: it begins a new life before the link is opened again.
+    BeginNewLife,
     /// Say where the link stands.
     State(LinkState),
     /// End the stream.
@@ -170,6 +182,16 @@ struct Scope {
     answered: bool,
     /// Where the peer says that its feed stands.
     peer_head: u64,
+    /// How many documents it said it holds.
+    peer_count: u64,
+    /// Whether the peer's cursor into our feed was not good: nothing is fed until both have compared.
+    adrift: bool,
+    /// The parent's side of a comparison.
+    reconciling: Option<Reconciling>,
+    /// The child's side: where its feed stood when its sums were taken.
+    offered: Option<Position>,
+    /// Heartbeats to let pass before comparing again, and how often comparing has not helped.
+    patience: (u32, u32),
 }
 
 /// One end of a link.
@@ -179,13 +201,14 @@ pub struct Link {
     peer: Option<(Incarnation, usize)>,
     scopes: BTreeMap<ScopeId, Scope>,
     said: Option<LinkState>,
+    said_heads: bool,
     ended: bool,
 }
 
 impl Link {
     /// A link that is about to open.
     pub fn new(me: Me) -> Self {
-        Self { me, peer: None, scopes: BTreeMap::new(), said: None, ended: false }
+        Self { me, peer: None, scopes: BTreeMap::new(), said: None, said_heads: false, ended: false }
     }
 
     /// Takes an event and says what is to be done. After [`Effect::Close`] nothing is done any more.
@@ -213,6 +236,7 @@ impl Link {
                 self.moved(local, &mut effects);
                 Ok(())
             }
+            Event::Found(scope, found) => self.found(scope, found, &mut effects),
             Event::Heartbeat => {
                 self.heartbeat(&mut effects);
                 Ok(())
@@ -226,6 +250,9 @@ impl Link {
                 effects.sort_by_key(|effect| !matches!(effect, Effect::Read { .. }));
             }
             Err(error) => {
+                if error == ProtocolError::RolledBack {
+                    effects.push(Effect::BeginNewLife);
+                }
                 let bye = Bye { reason: error.to_string(), come_back: true };
                 if !matches!(error, ProtocolError::Bye(_)) {
                     effects.push(Effect::Send(Frame::Bye(bye)));
@@ -264,6 +291,11 @@ impl Link {
                 saved: 0,
                 answered: false,
                 peer_head: 0,
+                peer_count: 0,
+                adrift: false,
+                reconciling: None,
+                offered: None,
+                patience: (0, 0),
                 local,
             };
             (fresh.local.scope, fresh)
@@ -280,8 +312,14 @@ impl Link {
             Frame::Head(head) => {
                 let scope = self.greeted(head.scope, "a head")?;
                 scope.peer_head = head.position.seq.max(scope.received);
+                if self.me.asks {
+                    self.compare_sums(&head, effects);
+                }
                 Ok(())
             }
+            Frame::Adrift(id) => self.wished(id, effects),
+            Frame::Ask(id, question) => self.asked(id, question, effects),
+            Frame::Answer(id, reply) => self.answered(id, reply, effects),
         }
     }
 
@@ -314,6 +352,7 @@ impl Link {
             scope.received = read;
             scope.saved = read;
             scope.peer_head = theirs.map_or(0, |theirs| theirs.head.seq);
+            scope.peer_count = theirs.map_or(0, |theirs| theirs.count);
             effects.push(Effect::CheckCursor(*id, theirs.and_then(|theirs| theirs.cursor)));
         }
         Ok(())
@@ -328,7 +367,16 @@ impl Link {
         let scope = self.greeted(id, "a cursor")?;
         let from = match verdict {
             CursorVerdict::Good(seq) => seq,
-            CursorVerdict::StartOver => 0,
+            CursorVerdict::FromStart => 0,
+            CursorVerdict::Adrift => {
+                scope.adrift = true;
+                if self.me.asks {
+                    self.begin_reconciling(id, effects);
+                } else {
+                    effects.push(Effect::Send(Frame::Adrift(id)));
+                }
+                return Ok(());
+            }
             CursorVerdict::RolledBack => return Err(ProtocolError::RolledBack),
         };
         scope.sent = Some(from);
@@ -413,11 +461,7 @@ impl Link {
         if self.peer.is_none() {
             return;
         }
-        let head = |(scope, state): (&ScopeId, &Scope)| {
-            let LocalScope { head, sum, count, .. } = state.local;
-            Effect::Send(Frame::Head(Head { scope: *scope, position: head, sum, count }))
-        };
-        effects.extend(self.scopes.iter().map(head));
+        effects.extend(self.scopes.values().map(|scope| Effect::Send(Frame::Head(scope.head()))));
     }
 
     /// Reads the feeds while there is room in the window; one page a scope at a time.
@@ -445,16 +489,28 @@ impl Link {
                 && scope.under_way.is_empty()
                 && scope.saved == scope.received
                 && scope.received >= scope.peer_head
+                && scope.reconciling.is_none()
+                && !scope.adrift
         };
         let state = if self.scopes.values().all(quiet) { LinkState::InStep } else { LinkState::Exchanging };
         if self.said != Some(state) {
             self.said = Some(state);
             effects.push(Effect::State(state));
+            if state == LinkState::InStep && !self.said_heads {
+                // Once at the beginning of a link, so that what differs is found without waiting for a heartbeat.
+                self.said_heads = true;
+                self.heartbeat(effects);
+            }
         }
     }
 }
 
 impl Scope {
+    fn head(&self) -> Head {
+        let LocalScope { scope, head, sum, count, folded, cursor, .. } = self.local;
+        Head { scope, position: head, read: cursor.map_or(0, |cursor| cursor.position.seq), folded, sum, count }
+    }
+
     fn ack(&self, refused: Vec<Refused>) -> Ack {
         let LocalScope { scope, sum, count, folded, .. } = self.local;
         Ack { scope, seq: self.saved, folded, sum, count, refused }

@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** what comes from the wire is within its limits when it leaves here.
 
+mod compare;
+
 use engine::{
     Ack, Batch, Bye, Content, Cursor, ENTRIES_MAX, Entry, FRAME_BYTES_MAX, Frame, Head, Hello, Position, Refused,
     RefusedWhy, ScopeHello, ViewRow,
@@ -73,7 +75,12 @@ pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
             position: Some(position_to_wire(head.position)),
             sum: head.sum.to_bytes().to_vec(),
             count: head.count,
+            read: head.read,
+            folded: head.folded,
         }),
+        Frame::Adrift(scope) => K::Adrift(scope.as_bytes().to_vec()),
+        Frame::Ask(scope, question) => K::Ask(compare::ask_to_wire(*scope, question)),
+        Frame::Answer(scope, reply) => K::Answer(compare::answer_to_wire(*scope, reply)),
         Frame::Bye(bye) => K::Bye(wire::Bye { reason: words(&bye.reason), come_back: bye.come_back }),
     };
     wire::Frame { kind: Some(kind), critical: true }
@@ -108,7 +115,12 @@ pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
             position: position(head.position)?,
             sum: sum(&head.sum)?,
             count: head.count,
+            read: head.read,
+            folded: head.folded,
         }),
+        Some(K::Adrift(raw)) => Frame::Adrift(scope(&raw)?),
+        Some(K::Ask(ask)) => compare::ask_from_wire(ask)?,
+        Some(K::Answer(answer)) => compare::answer_from_wire(answer)?,
         Some(K::Bye(bye)) => Frame::Bye(Bye { reason: words(&bye.reason), come_back: bye.come_back }),
     }))
 }

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Cursor, Effect, Event, Frame, Link, LinkState, Me, ProtocolError};
-use model::VIEW_VERSION;
-use store::{Examined, LinkRow, LinkStanding, Tx};
+use engine::{Cursor, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
+use model::{ScopeId, VIEW_VERSION};
+use store::{Direction, Examined, LinkRow, LinkStanding, StoreError, Tx};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
@@ -73,8 +73,13 @@ pub(crate) async fn drive<S>(
 where
     S: Stream<Item = Result<wire::Frame, tonic::Status>> + Unpin,
 {
-    let row = node.row();
-    let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION };
+    let reading = node.clone();
+    let row = match blocking(move || reading.read(|read| read.node())).await {
+        Ok(row) => row,
+        Err(error) => return Ended::Failed(error),
+    };
+    let asks = link.direction == Direction::Down;
+    let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION, asks };
     let (results, mut from_database) = mpsc::unbounded_channel();
     let mut driver = Driver { node, link, engine: Link::new(me), outgoing, results, to_log: Arc::default(), state };
     let mut changes = node.changes();
@@ -182,6 +187,12 @@ impl Driver<'_> {
                 let (link, at) = (self.link.clone(), draw::now());
                 drop(self.node.write_later(move |tx| tx.acknowledged(&link, scope, seq, &refused, at)));
             }
+            Effect::Look(scope, look) => self.look(scope, look),
+            Effect::BeginNewLife => {
+                tracing::warn!("this database was rolled back; it compares with its neighbours what was lost");
+                let node = self.node.clone();
+                blocking(move || node.begin_life()).await.map_err(Ended::Failed)?;
+            }
             Effect::State(state) => {
                 self.state.send_replace(Some(state));
             }
@@ -219,6 +230,20 @@ impl Driver<'_> {
             Ok(logged) => logged.into_iter().for_each(|saved| drop(results.send(Ok(Event::Saved(saved))))),
             Err(error) => drop(results.send(Err(NodeError::Store(error)))),
         });
+    }
+
+    /// Looks something up for a comparison, or writes it.
+    fn look(&self, scope: ScopeId, look: Look) {
+        if store::writes(&look) {
+            let (link, at, results) = (self.link.clone(), draw::now(), self.results.clone());
+            let found = move |found: Result<Found, StoreError>| {
+                drop(results.send(found.map(|found| Event::Found(scope, found)).map_err(NodeError::Store)));
+            };
+            self.node.write_then(move |tx| tx.write_look(&link, scope, &look, at), found);
+        } else {
+            let node = self.node.clone();
+            self.later(move || Ok(Event::Found(scope, node.read(|read| read.look(scope, &look))?)));
+        }
     }
 
     fn later(&self, work: impl FnOnce() -> Result<Event, NodeError> + Send + 'static) {

@@ -32,7 +32,8 @@ pub(crate) struct Inner {
     pub(crate) row: NodeRow,
     queue: WriteQueue,
     readers: Mutex<Vec<Reader>>,
-    actor: ActorId,
+    /// Drawn per process, and again when the database begins a new life.
+    actor: Mutex<ActorId>,
     changed: watch::Sender<u64>,
     serves: Arc<AtomicBool>,
 }
@@ -74,7 +75,7 @@ impl Node {
             row,
             queue,
             readers: Mutex::new(vec![reader]),
-            actor: draw::actor(),
+            actor: Mutex::new(draw::actor()),
             changed,
             serves: Arc::new(AtomicBool::new(false)),
         })))
@@ -106,7 +107,8 @@ impl Node {
     }
 
     pub(crate) fn stamp(&self, by: &str) -> Stamp {
-        Stamp { actor: self.0.actor, author: format!("{}/{by}", self.id().short()), at: draw::now() }
+        let actor = *self.0.actor.lock().unwrap_or_else(PoisonError::into_inner);
+        Stamp { actor, author: format!("{}/{by}", self.id().short()), at: draw::now() }
     }
 
     /// Reads at one moment. Blocks: from async code, inside `spawn_blocking`.
@@ -158,6 +160,13 @@ impl Node {
         answer: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
         self.0.queue.submit(Priority::Interactive, job, answer);
+    }
+
+    /// Begins a new life of the database: a new incarnation, and nothing more is written by the actor of the old one.
+    pub(crate) fn begin_life(&self) -> Result<(), NodeError> {
+        *self.0.actor.lock().unwrap_or_else(PoisonError::into_inner) = draw::actor();
+        let incarnation = draw::incarnation();
+        self.write(Priority::Interactive, move |tx| tx.begin_life(incarnation))
     }
 
     /// Counts up whenever the database changes, also by another process while this one serves.

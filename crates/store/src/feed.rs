@@ -4,9 +4,11 @@
 
 use engine::{Batch, Content, Cursor, CursorVerdict, Entry, LocalScope, Position, ViewRow};
 use model::{Digest, DocId, EventId, Kind, ProposalId, ScopeId, Timestamp, VIEW_VERSION};
+use record::Record;
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
+use crate::document::DocumentRow;
 use crate::error::During as _;
 use crate::link::LinkId;
 use crate::{Read, StoreError, Tx};
@@ -65,8 +67,14 @@ impl Read<'_> {
         let (cursor, acknowledged) = known.unwrap_or((None, 0));
         let folded =
             self.number("look for work", "SELECT EXISTS (SELECT 1 FROM document WHERE dirty IS NOT NULL)", [])? == 0;
-        let head = self.position(scope, row.id, row.next_seq - 1)?.unwrap_or(Position::START);
+        let head = self.head(scope)?;
         Ok(LocalScope { scope, head, cursor, acknowledged, sum: row.sum, count: row.count, folded })
+    }
+
+    /// Where a scope's feed stands.
+    pub(crate) fn head(&self, scope: ScopeId) -> Result<Position, StoreError> {
+        let row = self.known_scope(scope)?;
+        Ok(self.position(scope, row.id, row.next_seq - 1)?.unwrap_or(Position::START))
     }
 
     /// The row at a place of a feed with its digest; the start for 0; `None` when it is not there.
@@ -102,17 +110,24 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn check_cursor(&self, scope: ScopeId, cursor: Option<Cursor>) -> Result<CursorVerdict, StoreError> {
         let row = self.known_scope(scope)?;
-        let Some(cursor) = cursor else { return Ok(CursorVerdict::StartOver) };
+        let sql = "SELECT min(seq) FROM feed WHERE scope = ?";
+        let first = self.one("read a feed", sql, params![row.id], |row| row.get::<_, Option<u64>>(0))?.flatten();
+        let from_start =
+            if first.unwrap_or(row.next_seq) == 1 { CursorVerdict::FromStart } else { CursorVerdict::Adrift };
+        let Some(cursor) = cursor else { return Ok(from_start) };
         if cursor.incarnation != self.node()?.incarnation {
-            return Ok(CursorVerdict::StartOver);
+            return Ok(CursorVerdict::Adrift);
+        }
+        if cursor.position.seq == 0 {
+            return Ok(from_start);
         }
         if cursor.position.seq >= row.next_seq {
             return Ok(CursorVerdict::RolledBack);
         }
-        let there = self.position(scope, row.id, cursor.position.seq)?;
-        Ok(match there {
+        Ok(match self.position(scope, row.id, cursor.position.seq)? {
             Some(position) if position == cursor.position => CursorVerdict::Good(position.seq),
-            Some(_) | None => CursorVerdict::StartOver,
+            Some(_) => CursorVerdict::RolledBack,
+            None => CursorVerdict::Adrift,
         })
     }
 
@@ -153,7 +168,7 @@ impl Read<'_> {
     fn entry(&self, scope: i64, row: &FeedRow) -> Result<Option<Entry>, StoreError> {
         let content = match row.kind.as_str() {
             "change" => self.change_content(row)?,
-            "enter" => self.enter_content(scope, row)?,
+            "enter" => self.enter_content(scope, row.document)?,
             _ => self.proposal_content(row)?,
         };
         Ok(content.map(|content| Entry { seq: row.seq, document: row.id, content }))
@@ -165,20 +180,47 @@ impl Read<'_> {
             Ok((row.get::<_, Option<Vec<u8>>>(0)?, Digest(row.get(1)?)))
         })?;
         let Some((raw, hash)) = found else { return Ok(None) };
-        if let Some(bytes) = raw {
-            return Ok(Some(Content::Change { bytes }));
-        }
-        let Some((_, saved)) = self.snapshot(row.document)? else { return Ok(None) };
-        let record = record::Record::load(&saved).map_err(|error| StoreError::Record(row.id, error))?;
-        Ok(record.change_bytes(hash).map(|bytes| Content::Change { bytes }))
+        let bytes = if raw.is_some() { raw } else { self.bytes_in_snapshot(row.document, row.id, hash, &mut None)? };
+        Ok(bytes.map(|bytes| Content::Change { bytes }))
     }
 
-    fn enter_content(&self, scope: i64, row: &FeedRow) -> Result<Option<Content>, StoreError> {
+    /// The bytes of a change, from its row or out of the snapshot, which is loaded once.
+    pub(crate) fn change_bytes(
+        &self,
+        row: &DocumentRow,
+        id: DocId,
+        hash: Digest,
+        loaded: &mut Option<Record>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT raw FROM change WHERE document = ? AND hash = ?";
+        let raw = self.one("read a change", sql, params![row.id, hash.0], |row| row.get::<_, Option<Vec<u8>>>(0))?;
+        match raw.flatten() {
+            Some(raw) => Ok(Some(raw)),
+            None => self.bytes_in_snapshot(row.id, id, hash, loaded),
+        }
+    }
+
+    fn bytes_in_snapshot(
+        &self,
+        document: i64,
+        id: DocId,
+        hash: Digest,
+        loaded: &mut Option<Record>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        if loaded.is_none() {
+            let Some((_, saved)) = self.snapshot(document)? else { return Ok(None) };
+            *loaded = Some(Record::load(&saved).map_err(|error| StoreError::Record(id, error))?);
+        }
+        Ok(loaded.as_ref().and_then(|record| record.change_bytes(hash)))
+    }
+
+    /// A document as it enters a scope that holds it.
+    pub(crate) fn enter_content(&self, scope: i64, document: i64) -> Result<Option<Content>, StoreError> {
         let sql = "SELECT d.kind, s.heads, s.saved, v.view, a.epoch FROM document d
                    JOIN snapshot s ON s.document = d.id
                    JOIN assign a ON a.document = d.id AND a.scope = ?2 AND a.state = 'held'
                    LEFT JOIN supporter v ON v.document = d.id WHERE d.id = ?1";
-        self.one("read a document that enters", sql, params![row.document, scope], |row| {
+        self.one("read a document that enters", sql, params![document, scope], |row| {
             // Without its view a record always fits a frame; the child reads the document instead.
             let view: Option<String> = row.get(3)?;
             let view = view.filter(|view| view.len() <= engine::FRAME_BYTES_MAX / 4);

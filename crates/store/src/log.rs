@@ -3,7 +3,7 @@
 //! **Invariant:** rows, heads, cursor and the answer are one transaction. What is refused is said, listed and does not
 //! stand in the way of the rest.
 
-use engine::{Batch, Content, Cursor, Entry, Refused, RefusedWhy, Saved, ViewRow};
+use engine::{Batch, Content, Cursor, Entry, Position, Refused, RefusedWhy, Saved, ViewRow};
 use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
@@ -50,6 +50,11 @@ enum Found {
 }
 
 impl Examined {
+    /// Reads entries that came without a place in a feed.
+    pub(crate) fn entries(scope: ScopeId, entries: Vec<Entry>) -> Self {
+        Self::new(Batch { scope, after: 0, last: Position::START, entries })
+    }
+
     /// Reads what a batch brings: the work that needs no transaction, for any thread.
     pub fn new(batch: Batch) -> Self {
         let shown = |view: &ViewRow| Shown::sent(&view.json).map(Box::new);
@@ -73,6 +78,8 @@ struct Source<'a> {
     scope_row: i64,
     /// Whether what enters this scope has its home here. A hub under a hub looks whether a chapter of its own has her.
     at_home: bool,
+    /// Whether it was asked for in a comparison: a hub that was restored takes back changes of whoever made them.
+    asked_for: bool,
 }
 
 impl Tx<'_> {
@@ -81,16 +88,42 @@ impl Tx<'_> {
     /// # Errors
     /// When the database fails; nothing of the batch is kept then.
     pub fn log(&self, link: &LinkRow, examined: &Examined, cursor: Cursor, at: Timestamp) -> Result<Saved, StoreError> {
-        let Examined { batch, found } = examined;
+        let batch = &examined.batch;
         let before = self.local_scope(link.id, batch.scope)?.cursor;
         let follows = before.is_some_and(|c| c.incarnation == cursor.incarnation && batch.after <= c.position.seq);
         if batch.after != 0 && !follows {
             // A batch before this one was not committed: the cursor must not pass over it.
             return Err(StoreError::Refused("rows came without the rows before them".to_owned()));
         }
+        let refused = self.log_entries(link, examined, false, at)?;
+        self.move_cursor(link, batch.scope, cursor)?;
+        self.heard(link.id, at)?;
+        self.write_figures()?;
+        Ok(Saved { local: self.local_scope(link.id, batch.scope)?, seq: cursor.position.seq, refused })
+    }
+
+    /// Goes on reading the peer's feed from there.
+    pub(crate) fn move_cursor(&self, link: &LinkRow, scope: ScopeId, cursor: Cursor) -> Result<(), StoreError> {
+        let scope = self.known_scope(scope)?.id;
+        let sql = "INSERT INTO link_scope (link, scope, incarnation, seq, hash) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT DO UPDATE SET incarnation = ?3, seq = ?4, hash = ?5";
+        let position = cursor.position;
+        let row = params![link.id.0, scope, cursor.incarnation.as_bytes(), position.seq, position.hash.0];
+        self.run("move a cursor", sql, row).map(drop)
+    }
+
+    /// Logs entries; gives what was not taken.
+    pub(crate) fn log_entries(
+        &self,
+        link: &LinkRow,
+        examined: &Examined,
+        asked_for: bool,
+        at: Timestamp,
+    ) -> Result<Vec<Refused>, StoreError> {
+        let Examined { batch, found } = examined;
         let scope = self.known_scope(batch.scope)?;
         let at_home = scope.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
-        let source = Source { link, scope: batch.scope, scope_row: scope.id, at_home };
+        let source = Source { link, scope: batch.scope, scope_row: scope.id, at_home, asked_for };
         let mut refused = Vec::new();
         for (entry, found) in batch.entries.iter().zip(found) {
             if let Err(NotTaken(why, words)) = self.take(&source, entry, found)? {
@@ -99,14 +132,7 @@ impl Tx<'_> {
                 refused.push(refusal);
             }
         }
-        let sql = "INSERT INTO link_scope (link, scope, incarnation, seq, hash) VALUES (?1, ?2, ?3, ?4, ?5)
-                   ON CONFLICT DO UPDATE SET incarnation = ?3, seq = ?4, hash = ?5";
-        let position = cursor.position;
-        let row = params![link.id.0, scope.id, cursor.incarnation.as_bytes(), position.seq, position.hash.0];
-        self.run("move a cursor", sql, row)?;
-        self.heard(link.id, at)?;
-        self.write_figures()?;
-        Ok(Saved { local: self.local_scope(link.id, batch.scope)?, seq: position.seq, refused })
+        Ok(refused)
     }
 
     pub(crate) fn note_refused(
@@ -162,7 +188,7 @@ impl Tx<'_> {
         let Some(dependencies) = self.dependencies(row.id, inspected)? else {
             return Ok(Err(NotTaken(RefusedWhy::Missing, "it follows changes that are not here".to_owned())));
         };
-        if let Err(refusal) = self.check_actor(link, inspected)? {
+        if let Err(refusal) = self.check_actor(source, inspected)? {
             return Ok(Err(NotTaken::malformed(&refusal)));
         }
         let context = Context {
@@ -205,7 +231,7 @@ impl Tx<'_> {
         let Some(kind) = kind.filter(|_| allowed) else {
             return Ok(Err(NotTaken::not_yours("a document of this kind can't be made over this link")));
         };
-        if let Err(refusal) = self.check_actor(link, inspected)? {
+        if let Err(refusal) = self.check_actor(source, inspected)? {
             return Ok(Err(NotTaken::malformed(&refusal)));
         }
         let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live, Rows::Written)?;
@@ -351,13 +377,13 @@ impl Read<'_> {
 
     /// An actor belongs to the link over which it first came: a child can't write as someone else. The parent passes on
     /// the changes of everyone.
-    fn check_actor(&self, link: &LinkRow, inspected: &Inspected) -> Result<Result<(), Refusal>, StoreError> {
-        if link.direction == Direction::Up {
+    fn check_actor(&self, source: &Source<'_>, inspected: &Inspected) -> Result<Result<(), Refusal>, StoreError> {
+        if source.link.direction == Direction::Up || source.asked_for {
             return Ok(Ok(()));
         }
         let sql = "SELECT origin FROM actor WHERE actor = ?";
         let origin = self.one("find an actor", sql, params![inspected.actor], |row| row.get::<_, Option<i64>>(0))?;
-        let mine = origin.is_none_or(|origin| origin == Some(link.id.0));
+        let mine = origin.is_none_or(|origin| origin == Some(source.link.id.0));
         Ok(if mine { Ok(()) } else { Err(Refusal::ForeignActor) })
     }
 

@@ -104,6 +104,15 @@ impl Tx<'_> {
         self.run("note its address", "UPDATE node SET address = ?", params![address]).map(drop)
     }
 
+    /// Begins a new life of this database: after a restore, or when it was found to have been rolled back. Cursors into its
+    /// feeds are not good any more, so that what was lost is compared instead of overlooked.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn begin_life(&self, incarnation: Incarnation) -> Result<(), StoreError> {
+        self.run("begin a new life", "UPDATE node SET incarnation = ?", params![incarnation.as_bytes()]).map(drop)
+    }
+
     /// Renames the node.
     ///
     /// # Errors

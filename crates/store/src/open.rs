@@ -91,6 +91,25 @@ impl Store {
         Ok(Self { path })
     }
 
+    /// Writes a consistent copy while others read and write (`VACUUM INTO`): nothing of it is there before it is whole.
+    ///
+    /// # Errors
+    /// When the copy can't be written, or is there already.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        if path.exists() {
+            return Err(StoreError::Refused(format!("{} is there already", path.display())));
+        }
+        let fresh = path.with_extension("new");
+        if fresh.exists() {
+            fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
+        }
+        private_file(&fresh)?;
+        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.execute("VACUUM INTO ?", [fresh.to_string_lossy()]).during("be copied")?;
+        fs::File::open(&fresh).and_then(|copy| copy.sync_all()).map_err(file("write", &fresh))?;
+        fs::rename(&fresh, path).map_err(file("move into place", path))
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

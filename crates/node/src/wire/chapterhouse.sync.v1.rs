@@ -5,7 +5,7 @@ pub struct Frame {
     /// Set by a sender for a kind that the receiver must understand; a receiver that does not ends the link.
     #[prost(bool, tag = "15")]
     pub critical: bool,
-    #[prost(oneof = "frame::Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "frame::Kind", tags = "1, 2, 3, 4, 5, 7, 8, 9, 6")]
     pub kind: ::core::option::Option<frame::Kind>,
 }
 /// Nested message and enum types in `Frame`.
@@ -22,6 +22,14 @@ pub mod frame {
         Head(super::Head),
         #[prost(message, tag = "5")]
         Bye(super::Bye),
+        /// The child's feed of this scope (UUID, 16 bytes) can't go on from the parent's cursor: please compare.
+        #[prost(bytes, tag = "7")]
+        Adrift(::prost::alloc::vec::Vec<u8>),
+        /// Comparing: the parent asks, the child answers, one question at a time.
+        #[prost(message, tag = "8")]
+        Ask(super::Ask),
+        #[prost(message, tag = "9")]
+        Answer(super::Answer),
         /// A batch as zstd, where that saves something: from 16,384 bytes on. Inflated it has at most 1,048,576 bytes.
         #[prost(bytes, tag = "6")]
         PackedBatch(::prost::bytes::Bytes),
@@ -218,7 +226,149 @@ pub struct Head {
     pub sum: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "4")]
     pub count: u64,
+    /// The last row of the receiver's feed that the sender has committed.
+    #[prost(uint64, tag = "5")]
+    pub read: u64,
+    /// Whether all that was logged is folded. Sums are compared only when both ends have read and folded everything.
+    #[prost(bool, tag = "6")]
+    pub folded: bool,
 }
+/// Changes of a document, in the order in which they were made.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DocumentChanges {
+    /// UUID, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub document: ::prost::alloc::vec::Vec<u8>,
+    /// SHA-256 of each change, 32 bytes each, one after the other.
+    #[prost(bytes = "vec", tag = "2")]
+    pub hashes: ::prost::alloc::vec::Vec<u8>,
+}
+/// At which heads a document stands.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DocumentPrint {
+    /// UUID, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub document: ::prost::alloc::vec::Vec<u8>,
+    /// The first 16 bytes of SHA-256(doc_id, sorted heads).
+    #[prost(bytes = "vec", tag = "2")]
+    pub print: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Ask {
+    /// UUID, 16 bytes; nil is the network.
+    #[prost(bytes = "vec", tag = "1")]
+    pub scope: ::prost::alloc::vec::Vec<u8>,
+    #[prost(oneof = "ask::Question", tags = "2, 3, 4, 5, 6, 7")]
+    pub question: ::core::option::Option<ask::Question>,
+}
+/// Nested message and enum types in `Ask`.
+pub mod ask {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Question {
+        #[prost(message, tag = "2")]
+        Sums(super::Sums),
+        #[prost(message, tag = "3")]
+        List(super::List),
+        #[prost(message, tag = "4")]
+        Compare(super::Compare),
+        #[prost(message, tag = "5")]
+        Fetch(super::Compare),
+        #[prost(message, tag = "6")]
+        Take(super::Entries),
+        #[prost(message, tag = "7")]
+        Done(super::Done),
+    }
+}
+/// The sum of each bucket: the first eight bytes of its documents' digests modulo 2^64. A document's bucket is the last
+/// four bytes of its id modulo the number of buckets.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sums {
+    /// At most 1,024.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub sums: ::prost::alloc::vec::Vec<u64>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct List {
+    /// At most 16.
+    #[prost(uint32, repeated, tag = "1")]
+    pub buckets: ::prost::alloc::vec::Vec<u32>,
+    /// Of how many.
+    #[prost(uint32, tag = "2")]
+    pub of: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Compare {
+    /// At most 500.
+    #[prost(message, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<DocumentChanges>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Entries {
+    /// At most 2,000, without a place in a feed (`seq` 0).
+    #[prost(message, repeated, tag = "1")]
+    pub entries: ::prost::alloc::vec::Vec<Entry>,
+}
+/// With a position: go on reading my feed from there.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Done {
+    #[prost(message, optional, tag = "1")]
+    pub go_on: ::core::option::Option<Position>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Answer {
+    /// UUID, 16 bytes; nil is the network.
+    #[prost(bytes = "vec", tag = "1")]
+    pub scope: ::prost::alloc::vec::Vec<u8>,
+    #[prost(oneof = "answer::Reply", tags = "2, 3, 4, 5, 6, 7")]
+    pub reply: ::core::option::Option<answer::Reply>,
+}
+/// Nested message and enum types in `Answer`.
+pub mod answer {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Reply {
+        #[prost(message, tag = "2")]
+        Differ(super::Differ),
+        #[prost(message, tag = "3")]
+        Listed(super::Listed),
+        #[prost(message, tag = "4")]
+        Compared(super::Compared),
+        #[prost(message, tag = "5")]
+        Fetched(super::Entries),
+        #[prost(message, tag = "6")]
+        Took(super::Took),
+        #[prost(message, tag = "7")]
+        Done(super::Done),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Differ {
+    /// The buckets that differ.
+    #[prost(uint32, repeated, tag = "1")]
+    pub buckets: ::prost::alloc::vec::Vec<u32>,
+    /// Where the child's feed stood when its sums were taken.
+    #[prost(message, optional, tag = "2")]
+    pub head: ::core::option::Option<Position>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Listed {
+    /// At most 20,000.
+    #[prost(message, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<DocumentPrint>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Compared {
+    /// How many documents of the question, from the first, were compared.
+    #[prost(uint32, tag = "1")]
+    pub documents: u32,
+    /// What the parent has not.
+    #[prost(message, repeated, tag = "2")]
+    pub have: ::prost::alloc::vec::Vec<DocumentChanges>,
+    /// What the child has not.
+    #[prost(message, repeated, tag = "3")]
+    pub need: ::prost::alloc::vec::Vec<DocumentChanges>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Took {}
 /// The last frame.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Bye {

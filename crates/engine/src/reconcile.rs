@@ -1,0 +1,326 @@
+//! Comparing what the two ends of a link hold in a scope, without any feed.
+//!
+//! The parent asks and the child answers, one question at a time: sums of buckets, the documents of buckets that differ,
+//! the changes of documents that differ, then the changes themselves, both ways. Nothing is ever taken away by it, so it
+//! may break off anywhere and begin again.
+//!
+//! **Invariant:** each end names its feed's head from the same moment as its sums; what is fed after that moment is sent by
+//! the feed. So once both have everything the other had, a cursor that was not good may be set to that head.
+
+use std::collections::VecDeque;
+
+use model::{Digest, DocId, Incarnation};
+
+use crate::frame::{Cursor, Entry, Position};
+
+/// The fewest and the most buckets of a scope: 16 documents in each at least, and 8 KiB of sums at most.
+const BUCKETS: (u32, u32) = (16, 1024);
+/// How many documents a bucket has, about.
+const BUCKET_DOCUMENTS: u64 = 100;
+/// Buckets that are listed in one question: about 1,600 documents, 64 KiB.
+const BUCKETS_LISTED: usize = 16;
+/// Documents whose changes are compared in one question.
+const DOCUMENTS_COMPARED: usize = 64;
+/// The most changes that are fetched or given in one frame.
+const CHANGES_MOVED: usize = 500;
+
+/// Says at which heads a document stands: the first 16 bytes of SHA-256(doc_id, sorted heads).
+pub type Fingerprint = [u8; 16];
+/// Changes of a document, in the order in which they were made.
+pub type Changes = (DocId, Vec<Digest>);
+
+/// What the parent asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Which of these buckets differ? A document's bucket is the last four bytes of its id modulo their number; a
+    /// bucket's sum is the sum of the first eight bytes of its documents' digests modulo 2^64.
+    Sums(Vec<u64>),
+    /// Which documents do you hold in these buckets?
+    List {
+        /// The buckets.
+        buckets: Vec<u32>,
+        /// Of how many.
+        of: u32,
+    },
+    /// These are my changes of documents that differ: which have you that I have not, and which do you need?
+    Compare(Vec<Changes>),
+    /// Send me these.
+    Fetch(Vec<Changes>),
+    /// Take these.
+    Take(Vec<Entry>),
+    /// That was all. With a position: go on reading my feed from there.
+    Done(Option<Position>),
+}
+
+/// What the child answers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// To [`Question::Sums`].
+    Differ {
+        /// The buckets that differ.
+        buckets: Vec<u32>,
+        /// Where the child's feed stood at that moment.
+        head: Position,
+    },
+    /// To [`Question::List`].
+    Listed(Vec<(DocId, Fingerprint)>),
+    /// To [`Question::Compare`].
+    Compared {
+        /// How many of the documents, from the first, were compared: as many as fit into a frame, at least one.
+        documents: usize,
+        /// What the parent has not.
+        have: Vec<Changes>,
+        /// What the child has not.
+        need: Vec<Changes>,
+    },
+    /// To [`Question::Fetch`]: as many as fit into a frame, at least one.
+    Fetched(Vec<Entry>),
+    /// To [`Question::Take`].
+    Took,
+    /// To [`Question::Done`]. With a position: go on reading my feed from there.
+    Done(Option<Position>),
+}
+
+/// What the database is to look up or to write.
+#[derive(Clone, Debug)]
+pub enum Look {
+    /// The sums of so many buckets.
+    Sums(u32),
+    /// How what is held in these buckets differs from what the child holds there.
+    Match {
+        /// The buckets.
+        buckets: Vec<u32>,
+        /// Of how many.
+        of: u32,
+        /// What the child holds.
+        theirs: Vec<(DocId, Fingerprint)>,
+    },
+    /// The changes of these documents.
+    Changes(Vec<DocId>),
+    /// The bytes to give: whole documents, and changes.
+    Entries {
+        /// Documents that the child does not hold.
+        documents: Vec<DocId>,
+        /// Changes that it needs.
+        changes: Vec<Changes>,
+    },
+    /// Log what was fetched.
+    Log(Vec<Entry>),
+    /// Go on reading the peer's feed from there.
+    MoveCursor(Option<Cursor>),
+    /// The child's side: answer; [`Question::Done`] comes as [`Look::MoveCursor`].
+    Answer(Question),
+}
+
+/// What the database found.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// To [`Look::Sums`], with the feed's head of that moment.
+    Sums(Vec<u64>, Position),
+    /// To [`Look::Match`].
+    Matched {
+        /// Documents that the child does not hold.
+        missing: Vec<DocId>,
+        /// Documents that are to be compared.
+        differing: Vec<DocId>,
+    },
+    /// To [`Look::Changes`]: as many documents as fit into a frame, from the first, at least one.
+    Changes(Vec<Changes>),
+    /// To [`Look::Entries`]: as many as fit into a frame, in the order asked, and how many documents and changes that is.
+    Entries(Vec<Entry>, usize, usize),
+    /// To [`Look::Log`] and [`Look::MoveCursor`].
+    Written,
+    /// To [`Look::Answer`].
+    Reply(Reply),
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Ask(Question),
+    Look(Look),
+    /// Both ends have what the other had.
+    Finished,
+}
+
+/// The parent's side of one comparison.
+#[derive(Debug)]
+pub(crate) struct Reconciling {
+    buckets: u32,
+    /// Whether the own feed goes on from its head when this is over.
+    pub(crate) adrift: bool,
+    head: Position,
+    their_head: Position,
+    /// Where the child's feed goes on, if it was adrift too.
+    pub(crate) goes_on: Option<Position>,
+    finishing: bool,
+    /// The child's feed was found adrift while this went on.
+    pub(crate) again: bool,
+    differing: VecDeque<u32>,
+    listed: Vec<u32>,
+    to_compare: VecDeque<DocId>,
+    comparing: Vec<DocId>,
+    to_enter: VecDeque<DocId>,
+    to_give: VecDeque<Changes>,
+    to_fetch: VecDeque<Changes>,
+    fetching: Vec<Changes>,
+}
+
+impl Reconciling {
+    /// Begins; `documents` is how many either end holds at most.
+    pub(crate) fn begin(documents: u64, adrift: bool) -> (Self, Next) {
+        let wanted = u32::try_from(documents / BUCKET_DOCUMENTS).unwrap_or(u32::MAX);
+        let buckets = wanted.min(BUCKETS.1).next_power_of_two().clamp(BUCKETS.0, BUCKETS.1);
+        let fresh = Self {
+            buckets,
+            adrift,
+            head: Position::START,
+            their_head: Position::START,
+            goes_on: None,
+            finishing: false,
+            again: false,
+            differing: VecDeque::new(),
+            listed: Vec::new(),
+            to_compare: VecDeque::new(),
+            comparing: Vec::new(),
+            to_enter: VecDeque::new(),
+            to_give: VecDeque::new(),
+            to_fetch: VecDeque::new(),
+            fetching: Vec::new(),
+        };
+        (fresh, Next::Look(Look::Sums(buckets)))
+    }
+
+    /// Where the own feed stood when the comparison began.
+    pub(crate) const fn head(&self) -> Position {
+        self.head
+    }
+
+    /// The database has found what was looked for; `None` if that does not fit.
+    pub(crate) fn found(&mut self, found: Found) -> Option<Next> {
+        match found {
+            Found::Sums(sums, head) => {
+                self.head = head;
+                Some(Next::Ask(Question::Sums(sums)))
+            }
+            Found::Matched { missing, differing } => {
+                self.to_enter.extend(missing);
+                self.to_compare.extend(differing);
+                Some(self.next())
+            }
+            Found::Changes(changes) => {
+                self.put_back(changes.len());
+                Some(if changes.is_empty() { self.next() } else { Next::Ask(Question::Compare(changes)) })
+            }
+            Found::Entries(entries, documents, changes) => {
+                self.to_enter.drain(..documents.min(self.to_enter.len()));
+                take_changes(&mut self.to_give, changes);
+                // Nothing fits, or it has gone meanwhile: what is left is not there to give.
+                Some(if entries.is_empty() { self.next() } else { Next::Ask(Question::Take(entries)) })
+            }
+            Found::Written => Some(if self.finishing { Next::Finished } else { self.next() }),
+            Found::Reply(_) => None,
+        }
+    }
+
+    /// The child has answered; `None` if that does not fit the question.
+    pub(crate) fn reply(&mut self, reply: Reply, incarnation: Incarnation) -> Option<Next> {
+        Some(match reply {
+            Reply::Differ { buckets, head } => {
+                if buckets.iter().any(|bucket| *bucket >= self.buckets) {
+                    return None;
+                }
+                self.their_head = head;
+                self.differing = buckets.into();
+                self.next()
+            }
+            Reply::Listed(theirs) => {
+                let buckets = std::mem::take(&mut self.listed);
+                Next::Look(Look::Match { buckets, of: self.buckets, theirs })
+            }
+            Reply::Compared { documents, have, need } => {
+                self.put_back(documents.max(1));
+                self.to_fetch.extend(have.into_iter().filter(|(_, changes)| !changes.is_empty()));
+                self.to_give.extend(need.into_iter().filter(|(_, changes)| !changes.is_empty()));
+                self.next()
+            }
+            Reply::Fetched(entries) => {
+                // What did not fit is asked for again; what the child no longer has is not.
+                let asked = std::mem::take(&mut self.fetching);
+                let mut left: VecDeque<Changes> = asked.into();
+                if !entries.is_empty() {
+                    take_changes(&mut left, entries.len());
+                    for changes in left.into_iter().rev() {
+                        self.to_fetch.push_front(changes);
+                    }
+                }
+                Next::Look(Look::Log(entries))
+            }
+            Reply::Took => self.next(),
+            Reply::Done(go_on) => {
+                // A feed that is adrift goes on from where it stood when the sums were taken, not from later.
+                self.goes_on = go_on.map(|_| self.their_head);
+                self.finishing = true;
+                Next::Look(Look::MoveCursor(self.goes_on.map(|position| Cursor { incarnation, position })))
+            }
+        })
+    }
+
+    /// Documents after the first so many did not fit: they come next.
+    fn put_back(&mut self, done: usize) {
+        for document in self.comparing.drain(done.min(self.comparing.len())..).rev() {
+            self.to_compare.push_front(document);
+        }
+    }
+
+    fn next(&mut self) -> Next {
+        if !self.to_enter.is_empty() || !self.to_give.is_empty() {
+            let documents = self.to_enter.iter().take(CHANGES_MOVED).copied().collect();
+            return Next::Look(Look::Entries { documents, changes: portion(&self.to_give) });
+        }
+        if !self.to_fetch.is_empty() {
+            self.fetching = portion(&self.to_fetch);
+            take_changes(&mut self.to_fetch, self.fetching.iter().map(|(_, changes)| changes.len()).sum());
+            return Next::Ask(Question::Fetch(self.fetching.clone()));
+        }
+        if !self.to_compare.is_empty() {
+            let count = self.to_compare.len().min(DOCUMENTS_COMPARED);
+            self.comparing = self.to_compare.drain(..count).collect();
+            return Next::Look(Look::Changes(self.comparing.clone()));
+        }
+        if !self.differing.is_empty() {
+            let count = self.differing.len().min(BUCKETS_LISTED);
+            self.listed = self.differing.drain(..count).collect();
+            return Next::Ask(Question::List { buckets: self.listed.clone(), of: self.buckets });
+        }
+        Next::Ask(Question::Done(self.adrift.then_some(self.head)))
+    }
+}
+
+/// The first changes of what waits, at most [`CHANGES_MOVED`].
+fn portion(waiting: &VecDeque<Changes>) -> Vec<Changes> {
+    let (mut room, mut taken) = (CHANGES_MOVED, Vec::new());
+    for (document, changes) in waiting {
+        let some: Vec<Digest> = changes.iter().take(room).copied().collect();
+        room -= some.len();
+        taken.push((*document, some));
+        if room == 0 {
+            break;
+        }
+    }
+    taken
+}
+
+/// Takes so many changes from the front of what waits.
+fn take_changes(waiting: &mut VecDeque<Changes>, mut count: usize) {
+    while count > 0
+        && let Some((_, changes)) = waiting.front_mut()
+    {
+        let taken = count.min(changes.len());
+        changes.drain(..taken);
+        count -= taken;
+        if changes.is_empty() {
+            waiting.pop_front();
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The frames of a comparison.
+
+use engine::{Changes, ENTRIES_MAX, Entry, Frame, Question, Reply};
+use model::{Digest, DocId, ScopeId};
+
+use super::{FromWireError, Outcome, bytes, entry_from_wire, entry_to_wire, position, position_to_wire, scope, within};
+use crate::wire::sync as wire;
+
+/// The most sums of a question: 8 KiB.
+const SUMS_MAX: usize = 1024;
+/// The most buckets that are listed at once.
+const BUCKETS_MAX: usize = 1024;
+/// The most documents in a list: 16 buckets of some hundred each, with room for a scope that the other end does not know.
+const LISTED_MAX: usize = 20_000;
+/// The most documents of which changes are named in one frame.
+const DOCUMENTS_MAX: usize = 2_000;
+
+pub(super) fn ask_to_wire(scope: ScopeId, question: &Question) -> wire::Ask {
+    use wire::ask::Question as Q;
+    let question = match question {
+        Question::Sums(sums) => Q::Sums(wire::Sums { sums: sums.clone() }),
+        Question::List { buckets, of } => Q::List(wire::List { buckets: buckets.clone(), of: *of }),
+        Question::Compare(documents) => Q::Compare(wire::Compare { documents: changes_to_wire(documents) }),
+        Question::Fetch(documents) => Q::Fetch(wire::Compare { documents: changes_to_wire(documents) }),
+        Question::Take(entries) => Q::Take(entries_to_wire(entries)),
+        Question::Done(go_on) => Q::Done(wire::Done { go_on: go_on.map(position_to_wire) }),
+    };
+    wire::Ask { scope: scope.as_bytes().to_vec(), question: Some(question) }
+}
+
+pub(super) fn ask_from_wire(ask: wire::Ask) -> Outcome<Frame> {
+    use wire::ask::Question as Q;
+    let question = match ask.question.ok_or(FromWireError::Absent("question"))? {
+        Q::Sums(sums) => {
+            within(sums.sums.len(), SUMS_MAX, "sums")?;
+            Question::Sums(sums.sums)
+        }
+        Q::List(list) => {
+            within(list.buckets.len(), BUCKETS_MAX, "buckets")?;
+            Question::List { buckets: list.buckets, of: list.of }
+        }
+        Q::Compare(compare) => Question::Compare(changes_from_wire(compare.documents)?),
+        Q::Fetch(compare) => Question::Fetch(changes_from_wire(compare.documents)?),
+        Q::Take(entries) => Question::Take(entries_from_wire(entries)?),
+        Q::Done(done) => Question::Done(done.go_on.map(|go_on| position(Some(go_on))).transpose()?),
+    };
+    Ok(Frame::Ask(scope(&ask.scope)?, question))
+}
+
+pub(super) fn answer_to_wire(scope: ScopeId, reply: &Reply) -> wire::Answer {
+    use wire::answer::Reply as R;
+    let reply = match reply {
+        Reply::Differ { buckets, head } => {
+            R::Differ(wire::Differ { buckets: buckets.clone(), head: Some(position_to_wire(*head)) })
+        }
+        Reply::Listed(documents) => {
+            let print = |(document, print): &(DocId, [u8; 16])| wire::DocumentPrint {
+                document: document.as_bytes().to_vec(),
+                print: print.to_vec(),
+            };
+            R::Listed(wire::Listed { documents: documents.iter().map(print).collect() })
+        }
+        Reply::Compared { documents, have, need } => R::Compared(wire::Compared {
+            documents: u32::try_from(*documents).unwrap_or(u32::MAX),
+            have: changes_to_wire(have),
+            need: changes_to_wire(need),
+        }),
+        Reply::Fetched(entries) => R::Fetched(entries_to_wire(entries)),
+        Reply::Took => R::Took(wire::Took {}),
+        Reply::Done(go_on) => R::Done(wire::Done { go_on: go_on.map(position_to_wire) }),
+    };
+    wire::Answer { scope: scope.as_bytes().to_vec(), reply: Some(reply) }
+}
+
+pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
+    use wire::answer::Reply as R;
+    let reply = match answer.reply.ok_or(FromWireError::Absent("reply"))? {
+        R::Differ(differ) => {
+            within(differ.buckets.len(), BUCKETS_MAX, "buckets")?;
+            Reply::Differ { buckets: differ.buckets, head: position(differ.head)? }
+        }
+        R::Listed(listed) => {
+            within(listed.documents.len(), LISTED_MAX, "documents")?;
+            let print = |one: &wire::DocumentPrint| {
+                Ok((DocId::from_bytes(bytes(&one.document, "document id")?), bytes(&one.print, "print")?))
+            };
+            Reply::Listed(listed.documents.iter().map(print).collect::<Outcome<_>>()?)
+        }
+        R::Compared(compared) => Reply::Compared {
+            documents: compared.documents as usize,
+            have: changes_from_wire(compared.have)?,
+            need: changes_from_wire(compared.need)?,
+        },
+        R::Fetched(entries) => Reply::Fetched(entries_from_wire(entries)?),
+        R::Took(_) => Reply::Took,
+        R::Done(done) => Reply::Done(done.go_on.map(|go_on| position(Some(go_on))).transpose()?),
+    };
+    Ok(Frame::Answer(scope(&answer.scope)?, reply))
+}
+
+fn changes_to_wire(documents: &[Changes]) -> Vec<wire::DocumentChanges> {
+    let one = |(document, hashes): &Changes| wire::DocumentChanges {
+        document: document.as_bytes().to_vec(),
+        hashes: hashes.iter().flat_map(|hash| hash.0).collect(),
+    };
+    documents.iter().map(one).collect()
+}
+
+fn changes_from_wire(documents: Vec<wire::DocumentChanges>) -> Outcome<Vec<Changes>> {
+    within(documents.len(), DOCUMENTS_MAX, "documents")?;
+    let one = |one: wire::DocumentChanges| {
+        let (hashes, rest) = one.hashes.as_chunks::<32>();
+        if !rest.is_empty() {
+            return Err(FromWireError::Length("hashes"));
+        }
+        let hashes = hashes.iter().copied().map(Digest).collect();
+        Ok((DocId::from_bytes(bytes(&one.document, "document id")?), hashes))
+    };
+    documents.into_iter().map(one).collect()
+}
+
+fn entries_to_wire(entries: &[Entry]) -> wire::Entries {
+    wire::Entries { entries: entries.iter().map(entry_to_wire).collect() }
+}
+
+fn entries_from_wire(entries: wire::Entries) -> Outcome<Vec<Entry>> {
+    within(entries.entries.len(), ENTRIES_MAX, "entries")?;
+    entries.entries.into_iter().map(entry_from_wire).collect()
+}

@@ -1,0 +1,244 @@
+//! Comparing what two nodes hold in a scope: sums of buckets, lists of documents, changes by hash.
+//!
+//! **Invariant:** only what is folded is compared, in one moment with the feed's head; documents in dispute are left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::{Changes, Content, Entry, Fingerprint, Found, Look, Question, Reply};
+use model::{Digest, DocId, ScopeId, ScopeSum, Timestamp};
+use rusqlite::params;
+
+use crate::document::DocState;
+use crate::link::LinkRow;
+use crate::rows::split_hashes;
+use crate::{Examined, Read, StoreError, Tx};
+
+/// How many hashes one frame lists: 256 KiB.
+const HASHES_LISTED: usize = 8_000;
+
+impl Read<'_> {
+    /// Looks something up for a comparison. [`Tx::write_look`] takes what writes.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn look(&self, scope: ScopeId, look: &Look) -> Result<Found, StoreError> {
+        Ok(match look {
+            Look::Sums(buckets) => {
+                let sums = self.bucket_sums(scope, *buckets)?;
+                Found::Sums(sums, self.head(scope)?)
+            }
+            Look::Match { buckets, of, theirs } => {
+                let theirs: BTreeMap<DocId, Fingerprint> = theirs.iter().copied().collect();
+                let mine: BTreeMap<DocId, Fingerprint> = self.documents_in(scope, buckets, *of)?.into_iter().collect();
+                let missing = mine.keys().filter(|id| !theirs.contains_key(id)).copied().collect();
+                let differing = theirs.iter().filter(|(id, theirs)| mine.get(id) != Some(*theirs));
+                Found::Matched { missing, differing: differing.map(|(id, _)| *id).collect() }
+            }
+            Look::Changes(documents) => Found::Changes(self.changes_of(documents)?),
+            Look::Entries { documents, changes } => self.entries(scope, documents, changes)?,
+            Look::Answer(question) => Found::Reply(self.reply(scope, question)?),
+            Look::Log(_) | Look::MoveCursor(_) => return Err(StoreError::Refused("a read can't write".to_owned())),
+        })
+    }
+
+    fn reply(&self, scope: ScopeId, question: &Question) -> Result<Reply, StoreError> {
+        Ok(match question {
+            Question::Sums(theirs) => {
+                let mine = self.bucket_sums(scope, u32::try_from(theirs.len()).unwrap_or(u32::MAX))?;
+                let differ = mine.iter().zip(theirs).zip(0..).filter(|((mine, theirs), _)| mine != theirs);
+                Reply::Differ { buckets: differ.map(|(_, bucket)| bucket).collect(), head: self.head(scope)? }
+            }
+            Question::List { buckets, of } => Reply::Listed(self.documents_in(scope, buckets, *of)?),
+            Question::Compare(theirs) => {
+                let (mut have, mut need, mut listed, mut documents) = (Vec::new(), Vec::new(), 0, 0);
+                for (id, theirs) in theirs {
+                    if documents > 0 && listed > HASHES_LISTED {
+                        break;
+                    }
+                    let mine = self.changes_of_one(*id)?.unwrap_or_default();
+                    let only = |one: &[Digest], other: &[Digest]| {
+                        let other: BTreeSet<&Digest> = other.iter().collect();
+                        one.iter().filter(|hash| !other.contains(hash)).copied().collect::<Vec<_>>()
+                    };
+                    let (only_mine, only_theirs) = (only(&mine, theirs), only(theirs, &mine));
+                    listed += only_mine.len() + only_theirs.len();
+                    documents += 1;
+                    have.push((*id, only_mine));
+                    need.push((*id, only_theirs));
+                }
+                Reply::Compared { documents, have, need }
+            }
+            Question::Fetch(wanted) => match self.entries(scope, &[], wanted)? {
+                Found::Entries(entries, ..) => Reply::Fetched(entries),
+                _ => Reply::Fetched(Vec::new()),
+            },
+            Question::Take(_) | Question::Done(_) => return Err(StoreError::Refused("a read can't write".to_owned())),
+        })
+    }
+
+    /// Of every document of a scope that is not in dispute: its id and its folded heads.
+    fn each_folded(&self, scope: ScopeId, mut take: impl FnMut(DocId, &[u8])) -> Result<(), StoreError> {
+        // The snapshot is read only where its heads are not those of the document's row: it is a hundred times as wide.
+        let sql = "SELECT d.doc_id, CASE WHEN d.dirty IS NULL THEN d.heads
+                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END
+                   FROM assign a CROSS JOIN document d ON d.id = a.document
+                   WHERE a.scope = ? AND a.state = 'held' AND d.state != 'quarantined' AND d.state != 'erased'";
+        let id = self.known_scope(scope)?.id;
+        let rows = self.all("compare a scope", sql, params![id], |row| {
+            if let Some(heads) = row.get_ref(1)?.as_blob_or_null()? {
+                take(DocId::from_bytes(row.get(0)?), heads);
+            }
+            Ok(())
+        })?;
+        drop(rows);
+        Ok(())
+    }
+
+    fn bucket_sums(&self, scope: ScopeId, buckets: u32) -> Result<Vec<u64>, StoreError> {
+        let mut sums = vec![0_u64; buckets as usize];
+        self.each_folded(scope, |id, heads| {
+            if let Some(sum) = sums.get_mut(bucket_of(id, buckets)) {
+                let [first, ..] = digest_of(id, heads);
+                *sum = sum.wrapping_add(first);
+            }
+        })?;
+        Ok(sums)
+    }
+
+    fn documents_in(&self, scope: ScopeId, buckets: &[u32], of: u32) -> Result<Vec<(DocId, Fingerprint)>, StoreError> {
+        let wanted: BTreeSet<usize> = buckets.iter().map(|bucket| *bucket as usize).collect();
+        let mut found = Vec::new();
+        self.each_folded(scope, |id, heads| {
+            if wanted.contains(&bucket_of(id, of)) {
+                let [first, second, ..] = digest_of(id, heads);
+                let mut fingerprint = [0; 16];
+                fingerprint[..8].copy_from_slice(&first.to_le_bytes());
+                fingerprint[8..].copy_from_slice(&second.to_le_bytes());
+                found.push((id, fingerprint));
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// The changes of documents, as many as fit into a frame; of a document that is not here, none.
+    fn changes_of(&self, documents: &[DocId]) -> Result<Vec<Changes>, StoreError> {
+        let (mut found, mut listed) = (Vec::new(), 0);
+        for id in documents {
+            let changes = self.changes_of_one(*id)?.unwrap_or_default();
+            listed += changes.len();
+            if !found.is_empty() && listed > HASHES_LISTED {
+                break;
+            }
+            found.push((*id, changes));
+        }
+        Ok(found)
+    }
+
+    /// Every change of a document that is logged, in an order in which they can be applied.
+    fn changes_of_one(&self, id: DocId) -> Result<Option<Vec<Digest>>, StoreError> {
+        let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else { return Ok(None) };
+        if row.indexed {
+            let sql = "SELECT hash FROM change WHERE document = ? ORDER BY id";
+            return Ok(Some(self.all("list changes", sql, params![row.id], |row| Ok(Digest(row.get(0)?)))?));
+        }
+        let Some((_, saved)) = self.snapshot(row.id)? else { return Ok(Some(Vec::new())) };
+        let record = record::Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
+        Ok(Some(record.changes().into_iter().map(|(_, written)| written.hash).collect()))
+    }
+
+    /// Whole documents and single changes, as many as fit into a frame, in the order given.
+    fn entries(&self, scope: ScopeId, documents: &[DocId], changes: &[Changes]) -> Result<Found, StoreError> {
+        let (mut entries, mut weight) = (Vec::new(), 0);
+        let mut fits = |entry: Entry, entries: &mut Vec<Entry>| {
+            weight += 64 + entry.content.bytes();
+            let fits = entries.is_empty() || weight <= engine::BATCH_BYTES_AIMED;
+            if fits {
+                entries.push(entry);
+            }
+            fits
+        };
+        let scope = self.known_scope(scope)?.id;
+        let mut taken = 0;
+        for id in documents {
+            let row = self.document_row(*id)?;
+            let content = row.map(|row| self.enter_content(scope, row)).transpose()?.flatten();
+            if let Some(content) = content
+                && !fits(Entry { seq: 0, document: *id, content }, &mut entries)
+            {
+                return Ok(Found::Entries(entries, taken, 0));
+            }
+            taken += 1;
+        }
+        let mut taken_changes = 0;
+        for (id, hashes) in changes {
+            let Some(row) = self.document(*id)? else { return Ok(Found::Entries(entries, taken, taken_changes)) };
+            let mut whole = None;
+            for hash in hashes {
+                let bytes = self.change_bytes(&row, *id, *hash, &mut whole)?;
+                let Some(bytes) = bytes else { return Ok(Found::Entries(entries, taken, taken_changes)) };
+                if !fits(Entry { seq: 0, document: *id, content: Content::Change { bytes } }, &mut entries) {
+                    return Ok(Found::Entries(entries, taken, taken_changes));
+                }
+                taken_changes += 1;
+            }
+        }
+        Ok(Found::Entries(entries, taken, taken_changes))
+    }
+}
+
+impl Tx<'_> {
+    /// Writes what a comparison brought.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn write_look(&self, link: &LinkRow, scope: ScopeId, look: &Look, at: Timestamp) -> Result<Found, StoreError> {
+        match look {
+            Look::Log(entries) => {
+                self.log_entries(link, &Examined::entries(scope, entries.clone()), true, at)?;
+                Ok(Found::Written)
+            }
+            Look::Answer(Question::Take(entries)) => {
+                self.log_entries(link, &Examined::entries(scope, entries.clone()), true, at)?;
+                Ok(Found::Reply(Reply::Took))
+            }
+            Look::MoveCursor(cursor) => {
+                if let Some(cursor) = cursor {
+                    self.move_cursor(link, scope, *cursor)?;
+                }
+                self.nothing_missing(link, scope)?;
+                Ok(Found::Written)
+            }
+            other => self.look(scope, other),
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// What followed changes that were not here came with the comparison.
+    fn nothing_missing(&self, link: &LinkRow, scope: ScopeId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM refused WHERE link = ? AND why = 'missing' AND doc_id IN
+                     (SELECT d.doc_id FROM assign a JOIN document d ON d.id = a.document WHERE a.scope = ?)";
+        self.run("forget what was missing", sql, params![link.id.0, self.known_scope(scope)?.id]).map(drop)
+    }
+}
+
+/// Whether a look-up is to run as a write.
+pub const fn writes(look: &Look) -> bool {
+    matches!(look, Look::Log(_) | Look::MoveCursor(_) | Look::Answer(Question::Take(_)))
+}
+
+fn bucket_of(id: DocId, buckets: u32) -> usize {
+    let bytes = id.as_bytes();
+    let [.., a, b, c, d] = *bytes;
+    (u32::from_be_bytes([a, b, c, d]) % buckets.max(1)) as usize
+}
+
+/// The digest of a document at its heads, as four numbers.
+fn digest_of(id: DocId, heads: &[u8]) -> [u64; 4] {
+    let bytes = ScopeSum::of(id, &split_hashes(heads)).to_bytes();
+    let mut numbers = [0; 4];
+    for (number, chunk) in numbers.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *number = u64::from_le_bytes(*chunk);
+    }
+    numbers
+}
