@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Note(command) => note(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Card(command) => card(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Today => today(&globals.open(PROGRAM)?, out),
-        Command::Shared(command) => run_shared(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Shared(command) => run_shared(&globals, PROGRAM, &command, out, &by),
     }
 }
 

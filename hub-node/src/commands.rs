@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Locate(place) => locate(&globals.open(PROGRAM)?, &place, out),
         Command::Signup(Signup::Import { file, dry_run }) => import::run(&globals.open(PROGRAM)?, &file, dry_run, out),
         Command::Unplaced(command) => unplaced(&globals.open(PROGRAM)?, &command, out, &by),
-        Command::Shared(command) => run_shared(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Shared(command) => run_shared(&globals, PROGRAM, &command, out, &by),
     }
 }
 

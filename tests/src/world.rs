@@ -3,11 +3,13 @@
 //! **Invariant:** the same seed gives the same run. A crash drops the connection without commit and forgets every value in
 //! memory; what was committed is there afterwards.
 
+mod lives;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use engine::{Content, Effect, Entry, Event, Frame, Link, Me, ProtocolError, Question, Reply, WINDOW_BYTES};
+use engine::{Content, Effect, Entry, Event, Frame, Link, Look, Me, ProtocolError, Question, Reply, WINDOW_BYTES};
 use model::{
     DocId, EventId, Incarnation, Kind, Ladder, NodeId, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Slug,
     Timestamp, VIEW_VERSION,
@@ -60,6 +62,8 @@ pub struct World {
     pairs: Vec<[End; 2]>,
     now: Timestamp,
     events: u64,
+    /// How often a comparison came to its end.
+    pub compared: u64,
     directory: TempDir,
 }
 
@@ -113,7 +117,7 @@ impl World {
             };
             pairs.push([end(0), end(n)]);
         }
-        Ok(Self { rng, nodes, pairs, now, events: 0, directory })
+        Ok(Self { rng, nodes, pairs, now, events: 0, compared: 0, directory })
     }
 
     /// One random act.
@@ -128,8 +132,8 @@ impl World {
             6..26 => self.edit(node),
             26..29 => self.keep_note(node),
             29..30 => self.crash(node),
-            30..31 => self.roll_back(node),
-            31..34 => {
+            30..32 => self.roll_back(node),
+            32..34 => {
                 self.cut(pair);
                 Ok(())
             }
@@ -137,7 +141,8 @@ impl World {
             42..54 => self.fold(node),
             54..64 => self.tell_moved(pair),
             64..66 => self.heartbeat(pair),
-            _ => self.run_something(pair),
+            // An exchange takes a dozen of these: fewer at a time, and links would be cut before they come to anything.
+            _ => (0..self.rng.random_range(1..12)).try_for_each(|_| self.run_something(pair)),
         }
     }
 
@@ -307,100 +312,6 @@ impl World {
         Ok(())
     }
 
-    /// The process dies: an open transaction is lost, memory is gone, the database is opened again.
-    fn crash(&mut self, node: usize) -> Result<()> {
-        for pair in 0..self.pairs.len() {
-            if self.pairs[pair].iter().any(|end| end.node == node) {
-                self.cut(pair);
-            }
-        }
-        let state = &mut self.nodes[node];
-        let mut group = state.writer.begin()?;
-        // Something was being written; it never comes to a commit.
-        let lost = group.run(|tx| tx.rename_node("lost"));
-        drop(group);
-        lost?;
-        state.writer = state.store.writer()?;
-        state.reader = state.store.reader()?;
-        state.actor = self.rng.random();
-        ensure!(state.reader.at_once(|read| read.node())? == state.row, "what was not committed came back");
-        Ok(())
-    }
-
-    /// The database is put back as it was some time ago, with or without saying so. What the node had said to others since
-    /// comes back from them; what it had told nobody is lost, as with any backup.
-    fn roll_back(&mut self, node: usize) -> Result<()> {
-        let Some(path) = self.nodes[node].copy.take() else { return self.copy(node) };
-        let declared = self.rng.random_bool(0.5);
-        for pair in 0..self.pairs.len() {
-            if self.pairs[pair].iter().any(|end| end.node == node) {
-                self.cut(pair);
-            }
-        }
-        let directory = self.directory.path().join(node.to_string());
-        let name = self.directory.path().join("none");
-        let state = &mut self.nodes[node];
-        // Both connections go before the file is exchanged under them.
-        let elsewhere = Store::create(&name, &state.row, self.now, |_| Ok(()))?;
-        state.writer = elsewhere.writer()?;
-        state.reader = elsewhere.reader()?;
-        std::fs::remove_dir_all(&directory)?;
-        std::fs::create_dir(&directory)?;
-        std::fs::copy(&path, directory.join(store::DATABASE_FILE))?;
-        state.writer = state.store.writer()?;
-        state.reader = state.store.reader()?;
-        std::fs::remove_dir_all(&name)?;
-        state.actor = self.rng.random();
-        let row = state.reader.at_once(|read| read.node())?;
-        state.row = row;
-        self.forget_what_nobody_holds()?;
-        if declared { self.begin_life(node) } else { Ok(()) }
-    }
-
-    /// Forgets of what was acknowledged that which no node holds any more: it had been told to nobody.
-    fn forget_what_nobody_holds(&mut self) -> Result<()> {
-        for node in 0..self.nodes.len() {
-            let mut kept = Vec::new();
-            for id in std::mem::take(&mut self.nodes[node].made) {
-                for other in &mut self.nodes {
-                    if other.reader.at_once(|read| read.heads(id))?.is_some() {
-                        kept.push(id);
-                        break;
-                    }
-                }
-            }
-            self.nodes[node].made = kept;
-        }
-        Ok(())
-    }
-
-    /// Keeps a copy of the database as it is.
-    fn copy(&mut self, node: usize) -> Result<()> {
-        let path = self.directory.path().join(format!("copy{node}"));
-        if path.exists() {
-            std::fs::remove_file(&path)?;
-        }
-        let state = &mut self.nodes[node];
-        state.store.copy_to(&path)?;
-        state.copy = Some(path);
-        Ok(())
-    }
-
-    fn begin_life(&mut self, node: usize) -> Result<()> {
-        let incarnation = Incarnation::from_bytes(self.rng.random());
-        let state = &mut self.nodes[node];
-        state.actor = self.rng.random();
-        state.writer.commit(|tx| tx.begin_life(incarnation))?;
-        state.row.incarnation = incarnation;
-        // Other links of this node are opened again: they speak of the old life.
-        for pair in 0..self.pairs.len() {
-            if self.pairs[pair].iter().any(|end| end.node == node) {
-                self.pairs[pair].iter_mut().for_each(|end| end.restart = true);
-            }
-        }
-        Ok(())
-    }
-
     fn heartbeat(&mut self, pair: usize) -> Result<()> {
         (0..2).try_for_each(|at| self.handle(pair, at, Event::Heartbeat))
     }
@@ -450,7 +361,7 @@ impl World {
                     self.pairs[pair][1 - at].inbox.push_back(frame);
                 }
                 // The one whose database was rolled back says so, and the other hears it: both open the link again.
-                Effect::Close(ProtocolError::RolledBack | ProtocolError::Bye(_)) => {
+                Effect::Close(ProtocolError::RolledBack | ProtocolError::Bye { come_back: true, .. }) => {
                     self.pairs[pair][at].restart = true;
                     return Ok(());
                 }
@@ -464,6 +375,7 @@ impl World {
                 | Effect::Read { .. }
                 | Effect::Save(..)
                 | Effect::Look(..)
+                | Effect::Agreed(..)
                 | Effect::Acknowledged(..)) => {
                     self.pairs[pair][at].work.push_back(waits);
                 }
@@ -512,7 +424,12 @@ impl World {
                 state.writer.commit(|tx| tx.acknowledged(&link, scope, seq, &refused, now))?;
                 return Ok(true);
             }
+            Effect::Agreed(scope) => {
+                state.writer.commit(|tx| tx.nothing_missing(&link, scope))?;
+                return Ok(true);
+            }
             Effect::Look(scope, look) if store::writes(&look) => {
+                self.compared += u64::from(at == 0 && matches!(look, Look::MoveCursor(_)));
                 let found = state.writer.commit(|tx| tx.write_look(&link, scope, &look, now))?;
                 self.committed(node);
                 Event::Found(scope, found)

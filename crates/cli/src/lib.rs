@@ -4,6 +4,7 @@
 //! **Invariants:** results go to stdout, everything else to stderr; a failure is one sentence with what to do; bad input
 //! leaves nothing half done. Knows nothing of SQL, gRPC or of which chapter serves a place.
 
+mod backup;
 mod config;
 mod failure;
 mod globals;

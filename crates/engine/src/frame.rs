@@ -236,6 +236,6 @@ pub struct Head {
 pub struct Bye {
     /// Why, in words for a person.
     pub reason: String,
-    /// Whether it makes sense to come back.
+    /// Whether the link is to be opened again at once.
     pub come_back: bool,
 }

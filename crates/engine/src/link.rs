@@ -109,6 +109,8 @@ pub enum Effect {
     Acknowledged(ScopeId, u64, Vec<Refused>),
     /// Look something up, or write it, for a comparison.
     Look(ScopeId, Look),
+    /// Both ends hold the same: nothing is missing any more.
+    Agreed(ScopeId),
     /// This database was rolled back: it begins a new life before the link is opened again.
     BeginNewLife,
     /// Say where the link stands.
@@ -158,8 +160,13 @@ pub enum ProtocolError {
     #[error("the peer acknowledged row {0}, which was not sent")]
     AckAhead(u64),
     /// The peer said goodbye.
-    #[error("the peer ended the link: {0}")]
-    Bye(String),
+    #[error("the peer ended the link: {reason}")]
+    Bye {
+        /// Why, in its words.
+        reason: String,
+        /// Whether it is to be opened again at once.
+        come_back: bool,
+    },
     /// This database was rolled back without saying so.
     #[error("the peer has acknowledged rows that this database does not have: it was rolled back")]
     RolledBack,
@@ -190,8 +197,12 @@ struct Scope {
     reconciling: Option<Reconciling>,
     /// The child's side: where its feed stood when its sums were taken.
     offered: Option<Position>,
+    /// The child's side: it has given its last answer, and the parent has not said that it has it.
+    unconfirmed: bool,
     /// Heartbeats to let pass before comparing again, and how often comparing has not helped.
     patience: (u32, u32),
+    /// Whether both ends were found to hold the same since something was last not taken.
+    agreed: bool,
 }
 
 /// One end of a link.
@@ -253,8 +264,8 @@ impl Link {
                 if error == ProtocolError::RolledBack {
                     effects.push(Effect::BeginNewLife);
                 }
-                let bye = Bye { reason: error.to_string(), come_back: true };
-                if !matches!(error, ProtocolError::Bye(_)) {
+                let bye = Bye { reason: error.to_string(), come_back: error == ProtocolError::RolledBack };
+                if !matches!(error, ProtocolError::Bye { .. }) {
                     effects.push(Effect::Send(Frame::Bye(bye)));
                 }
                 effects.push(Effect::Close(error));
@@ -295,7 +306,9 @@ impl Link {
                 adrift: false,
                 reconciling: None,
                 offered: None,
+                unconfirmed: false,
                 patience: (0, 0),
+                agreed: false,
                 local,
             };
             (fresh.local.scope, fresh)
@@ -306,15 +319,14 @@ impl Link {
     fn receive(&mut self, frame: Frame, effects: &mut Vec<Effect>) -> Result<(), ProtocolError> {
         match frame {
             Frame::Hello(hello) => self.hello(&hello, effects),
-            Frame::Bye(bye) => Err(ProtocolError::Bye(bye.reason)),
+            Frame::Bye(bye) => Err(ProtocolError::Bye { reason: bye.reason, come_back: bye.come_back }),
             Frame::Batch(batch) => self.batch(batch, effects),
             Frame::Ack(ack) => self.ack(ack, effects),
             Frame::Head(head) => {
                 let scope = self.greeted(head.scope, "a head")?;
                 scope.peer_head = head.position.seq.max(scope.received);
-                if self.me.asks {
-                    self.compare_sums(&head, effects);
-                }
+                scope.unconfirmed = false;
+                self.compare_sums(&head, effects);
                 Ok(())
             }
             Frame::Adrift(id) => self.wished(id, effects),
@@ -420,6 +432,7 @@ impl Link {
         }
         if ack.seq > scope.local.acknowledged || !ack.refused.is_empty() {
             scope.local.acknowledged = scope.local.acknowledged.max(ack.seq);
+            scope.agreed &= ack.refused.is_empty();
             effects.push(Effect::Acknowledged(ack.scope, scope.local.acknowledged, ack.refused));
         }
         Ok(())
@@ -440,6 +453,7 @@ impl Link {
         let Some(scope) = self.scopes.get_mut(&saved.local.scope) else { return };
         scope.saved = saved.seq;
         scope.answered = true;
+        scope.agreed &= saved.refused.is_empty();
         let acknowledged = scope.local.acknowledged;
         // What moved after this commit may have been heard of before it: the feed's head never goes back.
         let head = if saved.local.head.seq < scope.local.head.seq { scope.local.head } else { saved.local.head };
@@ -490,17 +504,18 @@ impl Link {
                 && scope.saved == scope.received
                 && scope.received >= scope.peer_head
                 && scope.reconciling.is_none()
+                && !scope.unconfirmed
                 && !scope.adrift
         };
         let state = if self.scopes.values().all(quiet) { LinkState::InStep } else { LinkState::Exchanging };
         if self.said != Some(state) {
             self.said = Some(state);
-            effects.push(Effect::State(state));
             if state == LinkState::InStep && !self.said_heads {
                 // Once at the beginning of a link, so that what differs is found without waiting for a heartbeat.
                 self.said_heads = true;
                 self.heartbeat(effects);
             }
+            effects.push(Effect::State(state));
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Ended {
     Stopped,
     /// The stream broke or fell silent.
     Broken(String),
+    /// One end found that its database was rolled back: the link is opened again.
+    Anew(String),
     /// One end refused to go on.
     Refused(String),
     /// This end's database failed.
@@ -188,6 +190,10 @@ impl Driver<'_> {
                 drop(self.node.write_later(move |tx| tx.acknowledged(&link, scope, seq, &refused, at)));
             }
             Effect::Look(scope, look) => self.look(scope, look),
+            Effect::Agreed(scope) => {
+                let link = self.link.clone();
+                drop(self.node.write_later(move |tx| tx.nothing_missing(&link, scope)));
+            }
             Effect::BeginNewLife => {
                 tracing::warn!("this database was rolled back; it compares with its neighbours what was lost");
                 let node = self.node.clone();
@@ -197,8 +203,12 @@ impl Driver<'_> {
                 self.state.send_replace(Some(state));
             }
             Effect::Close(error) => {
-                let said = if let ProtocolError::Bye(reason) = &error { Some(reason.clone()) } else { None };
-                return Err(Ended::Refused(said.unwrap_or_else(|| error.to_string())));
+                return Err(match error {
+                    ProtocolError::RolledBack => Ended::Anew(error.to_string()),
+                    ProtocolError::Bye { reason, come_back: true } => Ended::Anew(reason),
+                    ProtocolError::Bye { reason, come_back: false } => Ended::Refused(reason),
+                    other => Ended::Refused(other.to_string()),
+                });
             }
         }
         Ok(())

@@ -6,6 +6,7 @@
 mod acts;
 mod address;
 mod backoff;
+mod backup;
 mod convert;
 mod corrections;
 mod dial;
@@ -25,6 +26,7 @@ mod wire;
 
 pub use acts::{AskDraft, AttemptDraft, OneToOneDraft, PersonDraft};
 pub use address::loopback_only;
+pub use backup::restore;
 pub use corrections::FieldEdit;
 pub use enrol::{JoinOffer, follow, join, look};
 pub use error::{Kind as ErrorKind, NodeError};

@@ -96,6 +96,10 @@ impl Node {
         &self.0.directory
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     /// The database's file.
     pub fn database(&self) -> &Path {
         self.0.store.path()

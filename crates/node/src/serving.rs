@@ -30,6 +30,8 @@ use crate::{Node, NodeError, Priority, dial, draw, folding};
 const WATCH: Duration = Duration::from_millis(50);
 /// How long one exchange may take before it is given up, when nothing moves.
 const SYNC_PATIENCE: Duration = Duration::from_secs(60);
+/// How often `sync` opens a link again that was ended for a fresh beginning: once for each end, and one more.
+const EXCHANGES_MAX: usize = 3;
 /// How long `sync` beside a server waits for that server's link.
 const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -191,7 +193,7 @@ impl Sync for Children {
             let ended = drive(&node, &link, incoming, outgoing, &state, stop).await;
             let words = match ended {
                 Ended::Stopped => String::new(),
-                Ended::Broken(words) | Ended::Refused(words) => words,
+                Ended::Broken(words) | Ended::Anew(words) | Ended::Refused(words) => words,
                 Ended::Failed(error) => error.to_string(),
             };
             tracing::info!(child = link.peer.short(), reason = words, "a child's link ended");
@@ -282,11 +284,22 @@ impl Node {
             let reached = states.wait_for(|state| *state == Some(LinkState::InStep));
             tokio::time::timeout(SYNC_PATIENCE, reached).await.is_ok_and(|reached| reached.is_ok())
         };
+        // A database that was rolled back is found out by the first exchange, and made good by the next.
+        let exchanged = async {
+            let mut ended = Ended::Stopped;
+            for _ in 0..EXCHANGES_MAX {
+                ended = dial::exchange(self, &link, &state, stop.clone()).await;
+                if !matches!(ended, Ended::Anew(_)) {
+                    break;
+                }
+            }
+            ended
+        };
         let outcome = tokio::select! {
             done = in_step => if done { SyncOutcome::InStep } else { SyncOutcome::Unreachable("it took too long".to_owned()) },
-            broken = dial::exchange(self, &link, &state, stop.clone()) => match broken {
+            broken = exchanged => match broken {
                 Ended::Refused(words) => SyncOutcome::Refused(words),
-                Ended::Broken(words) => SyncOutcome::Unreachable(words),
+                Ended::Broken(words) | Ended::Anew(words) => SyncOutcome::Unreachable(words),
                 Ended::Failed(error) => return Err(error),
                 Ended::Stopped => SyncOutcome::Unreachable("it was stopped".to_owned()),
             },

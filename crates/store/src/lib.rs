@@ -5,6 +5,7 @@
 //! cursors move in the transaction of the data that they speak of; private notes are in tables that no feed reads.
 //! Alone knows SQL. Synchronous: threads belong to `node`. Knows nothing of sockets, clocks or randomness.
 
+mod backup;
 mod chapter;
 mod check;
 mod document;
@@ -27,6 +28,7 @@ mod view;
 mod words;
 mod writer;
 
+pub use backup::Restored;
 pub use chapter::{ChapterRow, InviteOutcome, NewChapter};
 pub use check::Difference;
 pub use document::{Base, DocState, Edited, Loaded, NewDocument};

@@ -86,6 +86,15 @@ impl Read<'_> {
         NodeRow::read(self.0)
     }
 
+    /// When the newest backup was made.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn backed_up(&self) -> Result<Option<Timestamp>, StoreError> {
+        let found = self.one("read its backup's time", "SELECT backed_up FROM node", [], |row| row.get(0))?;
+        Ok(found.flatten().map(Timestamp::from_millis))
+    }
+
     /// Where children reach this node, as it last served.
     ///
     /// # Errors
@@ -96,6 +105,14 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
+    /// Notes that a backup was made.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn set_backed_up(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.run("note a backup", "UPDATE node SET backed_up = ?", params![at.as_millis()]).map(drop)
+    }
+
     /// Notes where children reach this node.
     ///
     /// # Errors

@@ -91,25 +91,6 @@ impl Store {
         Ok(Self { path })
     }
 
-    /// Writes a consistent copy while others read and write (`VACUUM INTO`): nothing of it is there before it is whole.
-    ///
-    /// # Errors
-    /// When the copy can't be written, or is there already.
-    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
-        if path.exists() {
-            return Err(StoreError::Refused(format!("{} is there already", path.display())));
-        }
-        let fresh = path.with_extension("new");
-        if fresh.exists() {
-            fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
-        }
-        private_file(&fresh)?;
-        let connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.execute("VACUUM INTO ?", [fresh.to_string_lossy()]).during("be copied")?;
-        fs::File::open(&fresh).and_then(|copy| copy.sync_all()).map_err(file("write", &fresh))?;
-        fs::rename(&fresh, path).map_err(file("move into place", path))
-    }
-
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -148,7 +129,7 @@ impl Store {
     }
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+pub(crate) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).during("be opened")?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).during("be opened")?;
     connection.pragma_update(None, "foreign_keys", "OFF").during("be opened")?;
@@ -160,11 +141,11 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn version(connection: &Connection) -> Result<u32, StoreError> {
+pub(crate) fn version(connection: &Connection) -> Result<u32, StoreError> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0)).during("say its schema")
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     if version(connection)? > SCHEMA_VERSION {
         return Err(StoreError::NewerSchema { found: version(connection)?, known: SCHEMA_VERSION });
     }
@@ -182,7 +163,7 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn file(step: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+pub(crate) fn file(step: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::File { step, path, source }
 }
@@ -200,7 +181,7 @@ pub fn private_directory(path: &Path) -> Result<(), StoreError> {
 
 /// Only the owner may read it. SQLite gives the WAL and its index the same mode.
 #[cfg(unix)]
-fn private_file(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn private_file(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     made.map(drop).map_err(file("make", path))

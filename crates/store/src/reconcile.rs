@@ -205,7 +205,6 @@ impl Tx<'_> {
                 if let Some(cursor) = cursor {
                     self.move_cursor(link, scope, *cursor)?;
                 }
-                self.nothing_missing(link, scope)?;
                 Ok(Found::Written)
             }
             other => self.look(scope, other),
@@ -214,10 +213,14 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
-    /// What followed changes that were not here came with the comparison.
-    fn nothing_missing(&self, link: &LinkRow, scope: ScopeId) -> Result<(), StoreError> {
-        let sql = "DELETE FROM refused WHERE link = ? AND why = 'missing' AND doc_id IN
-                     (SELECT d.doc_id FROM assign a JOIN document d ON d.id = a.document WHERE a.scope = ?)";
+    /// Both ends hold the same: what followed changes that were not here has come with a comparison.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn nothing_missing(&self, link: &LinkRow, scope: ScopeId) -> Result<(), StoreError> {
+        let sql = "DELETE FROM refused WHERE link = ? AND why = 'missing' AND NOT EXISTS
+                     (SELECT 1 FROM document d WHERE d.doc_id = refused.doc_id
+                      AND NOT EXISTS (SELECT 1 FROM assign a WHERE a.document = d.id AND a.scope = ?))";
         self.run("forget what was missing", sql, params![link.id.0, self.known_scope(scope)?.id]).map(drop)
     }
 }

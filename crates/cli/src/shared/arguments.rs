@@ -1,5 +1,7 @@
 //! The arguments of the commands that are the same at both programs.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Timestamp};
 
@@ -42,6 +44,22 @@ pub enum Shared {
         /// The chapter's slug, or `network`; a chapter's default is its own
         #[arg(long)]
         scope: Option<String>,
+    },
+    /// Write a consistent copy of everything to a new file, also while the node serves
+    #[command(
+        after_help = "The file holds names and private notes, and only you may read it. Keep it where nobody else can.\n\nExample:\n  backup ~/backups/chapter-2026-11-22.db"
+    )]
+    Backup {
+        /// The new file
+        file: PathBuf,
+    },
+    /// Put a backup back, into an empty directory or over a node that is stopped
+    #[command(
+        after_help = "What this node had told others since the backup comes back from them at the next exchange. The database that\nstood there before is kept beside it, as before-restore.db.\n\nExample:\n  restore ~/backups/chapter-2026-11-22.db"
+    )]
+    Restore {
+        /// The backup
+        file: PathBuf,
     },
     /// Supporters: list, show, correct
     #[command(subcommand)]

@@ -9,14 +9,19 @@ use web::{event_json, person_json};
 use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, OneToOne, People, Proposals, Shared,
 };
-use crate::{Failure, Out, find_person, personal, status, table};
+use crate::{Failure, Globals, Out, Program, backup, find_person, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
 ///
 /// # Errors
 /// As the command says.
-pub fn run_shared(node: &Node, command: &Shared, out: Out, by: &str) -> Result<(), Failure> {
+pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Out, by: &str) -> Result<(), Failure> {
+    if let Shared::Restore { file } = command {
+        return backup::restore(&globals.directory(program), file, program.kind, out);
+    }
+    let node = &globals.open(program)?;
     match command {
+        Shared::Backup { file } => backup::backup(node, file, out),
         Shared::Status => status::status(node, out),
         Shared::Verify => status::verify(node, out),
         Shared::StateHash { scope } => status::state_hash(node, scope.as_deref(), out),
@@ -28,7 +33,7 @@ pub fn run_shared(node: &Node, command: &Shared, out: Out, by: &str) -> Result<(
         Shared::Ask(command) => ask(node, command, out, by),
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
-        Shared::Completions { .. } => Ok(()),
+        Shared::Completions { .. } | Shared::Restore { .. } => Ok(()),
     }
 }
 

@@ -21,6 +21,11 @@ impl Link {
         }
         if (said.sum, said.count) == (local.sum, local.count) {
             scope.patience = (0, 0);
+            if !std::mem::replace(&mut scope.agreed, true) {
+                effects.push(Effect::Agreed(said.scope));
+            }
+        } else if !self.me.asks {
+            // The parent sees the same and begins.
         } else if scope.patience.0 > 0 {
             scope.patience.0 -= 1;
         } else {
@@ -47,6 +52,7 @@ impl Link {
             Next::Finished => {
                 let Some(scope) = self.scopes.get_mut(&id) else { return };
                 let Some(done) = scope.reconciling.take() else { return };
+                effects.push(Effect::Send(Frame::Head(scope.head())));
                 if done.adrift {
                     scope.feed_from(done.head(), effects);
                 }
@@ -124,6 +130,7 @@ impl Link {
                 if let Some(position) = go_on {
                     scope.feed_from(position, effects);
                 }
+                scope.unconfirmed = true;
                 Reply::Done(go_on)
             }
             Found::Reply(reply) => {

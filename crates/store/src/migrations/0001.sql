@@ -10,6 +10,7 @@ CREATE TABLE node (
   incarnation BLOB NOT NULL,          -- UUID, drawn when this file was made or restored
   settings BLOB,                      -- doc_id of the network's settings, once they are known
   address TEXT,                       -- where children reach it, as it last served: host:port
+  backed_up INTEGER,                  -- Unix ms of the newest backup that was made
   created INTEGER NOT NULL            -- Unix ms
 ) STRICT;
 

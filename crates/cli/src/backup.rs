@@ -1,0 +1,40 @@
+//! `backup` and `restore`.
+
+use std::path::Path;
+
+use node::Node;
+use serde_json::json;
+use store::NodeKind;
+
+use crate::{Failure, Out};
+
+pub(crate) fn backup(node: &Node, file: &Path, out: Out) -> Result<(), Failure> {
+    let bytes = node.backup(file)?;
+    out.result(&json!({"file": file, "bytes": bytes}), || {
+        format!("{} holds everything, {} KiB. It has names in it: keep it safe", file.display(), bytes / 1024)
+    });
+    Ok(())
+}
+
+pub(crate) fn restore(directory: &Path, file: &Path, kind: NodeKind, out: Out) -> Result<(), Failure> {
+    let restored = node::restore(directory, file, kind)?;
+    let made = json!({
+        "node": restored.node.node_id.to_string(), "incarnation": restored.node.incarnation.to_string(),
+        "backup_made": restored.made, "before": restored.before,
+    });
+    out.result(&made, || {
+        let mut words = format!("{} is back in {}", restored.node.name, directory.display());
+        if let Some(made) = restored.made {
+            words.push_str(&format!(" as it was on {made}"));
+        }
+        words.push_str(". What it had told others since comes back from them at the next exchange");
+        if let Some(before) = &restored.before {
+            words.push_str(&format!(
+                ".\nThe database that stood there is kept as {}: delete it when you are sure",
+                before.display()
+            ));
+        }
+        words
+    });
+    Ok(())
+}

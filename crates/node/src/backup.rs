@@ -1,0 +1,44 @@
+//! Backing a node up while it serves, and putting a backup back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use model::Timestamp;
+use store::{NodeKind, Restored, Store, private_directory};
+
+use crate::lock::ServeLock;
+use crate::{Node, NodeError, Priority, draw};
+
+impl Node {
+    /// Writes a consistent copy of the database, whether or not the node serves; gives its size in bytes. Blocks.
+    ///
+    /// # Errors
+    /// When the file is there already or can't be written.
+    pub fn backup(&self, file: &Path) -> Result<u64, NodeError> {
+        let at = draw::now();
+        self.store().copy_to(file, at)?;
+        self.write(Priority::Interactive, move |tx| tx.set_backed_up(at))?;
+        let found = std::fs::metadata(file);
+        Ok(found.map_err(|error| NodeError::File("read", file.display().to_string(), error))?.len())
+    }
+
+    /// How old the newest backup is, in seconds.
+    ///
+    /// # Errors
+    /// When the database can't be read.
+    pub fn backup_age(&self, now: Timestamp) -> Result<Option<i64>, NodeError> {
+        Ok(self.read(|read| read.backed_up())?.map(|at| (now.as_millis() - at.as_millis()).max(0) / 1000))
+    }
+}
+
+/// Puts a backup into a directory: an empty one, or that of a node which does not serve. What it had told others since
+/// the backup comes back from them at the next exchange. Blocks.
+///
+/// # Errors
+/// When the node serves, or the file is not a sound backup of this kind of node: nothing was changed then.
+pub fn restore(directory: &Path, file: &Path, kind: NodeKind) -> Result<Restored, NodeError> {
+    private_directory(directory)?;
+    let _lock = ServeLock::take(directory, &Arc::new(AtomicBool::new(false)))?;
+    Ok(Store::restore(directory, file, kind, draw::incarnation())?)
+}

@@ -1,0 +1,150 @@
+//! Backups: a consistent copy of a database that is in use, and putting one back.
+//!
+//! **Invariant:** a copy is whole or not there; a database that was put back begins a new life before anything reads it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use model::{Incarnation, Timestamp};
+use rusqlite::{OpenFlags, params};
+
+use crate::error::During as _;
+use crate::node_row::NodeRow;
+use crate::open::{connect, file, migrate, private_file, version};
+use crate::writer::Writer;
+use crate::{DATABASE_FILE, NodeKind, SCHEMA_VERSION, Store, StoreError, Tx, private_directory};
+
+/// What a database is called that another one took the place of.
+const BEFORE_RESTORE: &str = "before-restore.db";
+
+/// What was put back.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// What node it is.
+    pub node: NodeRow,
+    /// When the backup was made, if it says so.
+    pub made: Option<Timestamp>,
+    /// Where the database is that stood there before.
+    pub before: Option<PathBuf>,
+}
+
+impl Store {
+    /// Writes a consistent copy, readable by its owner only, while others read and write (`VACUUM INTO`).
+    ///
+    /// # Errors
+    /// When the copy can't be written, or is there already.
+    pub fn copy_to(&self, path: &Path, at: Timestamp) -> Result<(), StoreError> {
+        if path.exists() {
+            return Err(StoreError::Refused(format!("{} is there already: name another file", path.display())));
+        }
+        let fresh = beside(path, "part");
+        if fresh.exists() {
+            fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
+        }
+        private_file(&fresh)?;
+        let connection = connect(self.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.execute("VACUUM INTO ?", [fresh.to_string_lossy()]).during("be copied")?;
+        let copy = connect(&fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        copy.execute("UPDATE node SET backed_up = ?", params![at.as_millis()]).during("be copied")?;
+        drop(copy);
+        fs::File::open(&fresh).and_then(|copy| copy.sync_all()).map_err(file("write", &fresh))?;
+        fs::rename(&fresh, path).map_err(file("move into place", path))
+    }
+
+    /// Puts a backup into a directory that nobody serves. A database that stands there is kept beside it.
+    ///
+    /// # Errors
+    /// When the file is not a sound database of this kind of node: nothing was changed then.
+    pub fn restore(
+        directory: &Path,
+        backup: &Path,
+        wanted: NodeKind,
+        incarnation: Incarnation,
+    ) -> Result<Restored, StoreError> {
+        private_directory(directory)?;
+        let fresh = directory.join("chapterhouse.restoring");
+        if fresh.exists() {
+            fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
+        }
+        private_file(&fresh)?;
+        let prepared = fs::copy(backup, &fresh)
+            .map_err(file("read", backup))
+            .and_then(|_| prepare(&fresh, backup, wanted, incarnation));
+        let (node, made) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Half of a backup is worth nothing; the error says what is wrong with the whole.
+                let _ = fs::remove_file(&fresh);
+                return Err(error);
+            }
+        };
+        let path = directory.join(DATABASE_FILE);
+        let mut before = None;
+        if path.exists() {
+            let kept = directory.join(BEFORE_RESTORE);
+            for suffix in ["", "-wal"] {
+                let (from, to) = (beside_exact(&path, suffix), beside_exact(&kept, suffix));
+                if to.exists() {
+                    fs::remove_file(&to).map_err(file("remove", &to))?;
+                }
+                if from.exists() {
+                    fs::rename(&from, &to).map_err(file("move aside", &from))?;
+                }
+            }
+            let index = beside_exact(&path, "-shm");
+            if index.exists() {
+                fs::remove_file(&index).map_err(file("remove", &index))?;
+            }
+            before = Some(kept);
+        }
+        fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
+        fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(file("write", directory))?;
+        Ok(Restored { node, made, before })
+    }
+}
+
+/// Checks the copy of a backup and begins its new life.
+fn prepare(
+    fresh: &Path,
+    backup: &Path,
+    wanted: NodeKind,
+    incarnation: Incarnation,
+) -> Result<(NodeRow, Option<Timestamp>), StoreError> {
+    let not_one = || StoreError::Refused(format!("{} is not a backup of a node", backup.display()));
+    let mut connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let found = version(&connection).map_err(|_| not_one())?;
+    if found == 0 {
+        return Err(not_one());
+    }
+    if found > SCHEMA_VERSION {
+        return Err(StoreError::NewerSchema { found, known: SCHEMA_VERSION });
+    }
+    connection.pragma_update(None, "journal_mode", "DELETE").during("set its journal")?;
+    let check: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).during("check its file")?;
+    if check != "ok" {
+        return Err(StoreError::Refused(format!("{} is damaged: {check}", backup.display())));
+    }
+    migrate(&mut connection)?;
+    let found = NodeRow::read(&connection)?.kind;
+    if found != wanted {
+        let (found, wanted) = (found.word(), wanted.word());
+        return Err(StoreError::OtherKind { path: backup.to_owned(), found, wanted });
+    }
+    let mut writer = Writer::new(connection);
+    writer.commit(|tx: &Tx<'_>| {
+        tx.begin_life(incarnation)?;
+        tx.all_offline()?;
+        Ok((tx.node()?, tx.backed_up()?))
+    })
+}
+
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    beside_exact(path, &format!(".{extension}"))
+}
+
+fn beside_exact(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
