@@ -67,6 +67,19 @@ pub struct World {
     directory: TempDir,
 }
 
+/// Runs one seed: so many steps, then to rest. Gives a digest of what the nodes hold, and how often they compared.
+///
+/// # Errors
+/// When something is not as it has to be.
+pub fn simulate(seed: u64, steps: usize) -> Result<(String, u64)> {
+    let mut world = World::new(seed, 2)?;
+    for step in 0..steps {
+        world.step().with_context(|| format!("seed {seed}, step {step}"))?;
+    }
+    world.rest().with_context(|| format!("seed {seed}, at rest"))?;
+    Ok((world.digest()?, world.compared))
+}
+
 impl World {
     /// A hub with so many chapters, all at rest.
     ///
@@ -133,7 +146,8 @@ impl World {
             26..29 => self.keep_note(node),
             29..30 => self.crash(node),
             30..32 => self.roll_back(node),
-            32..34 => {
+            32 => self.trim(node),
+            33 => {
                 self.cut(pair);
                 Ok(())
             }
@@ -308,6 +322,14 @@ impl World {
             at: self.now,
         };
         self.nodes[node].writer.commit(|tx| tx.add_note(person, &note))?;
+        self.committed(node);
+        Ok(())
+    }
+
+    /// Almost everything in the feeds is too old.
+    fn trim(&mut self, node: usize) -> Result<()> {
+        let kept = self.rng.random_range(1..6);
+        self.nodes[node].writer.commit(|tx| tx.trim_feeds(kept))?;
         self.committed(node);
         Ok(())
     }

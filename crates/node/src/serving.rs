@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use engine::LinkState;
 use sha2::{Digest as _, Sha256};
-use store::{InviteOutcome, LinkId, LinkStanding, NodeKind};
+use store::{FEED_ROWS_KEPT, InviteOutcome, LinkId, LinkStanding, NodeKind};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::StreamExt as _;
@@ -32,6 +32,8 @@ const WATCH: Duration = Duration::from_millis(50);
 const SYNC_PATIENCE: Duration = Duration::from_secs(60);
 /// How often `sync` opens a link again that was ended for a fresh beginning: once for each end, and one more.
 const EXCHANGES_MAX: usize = 3;
+/// How often a serving node looks for what is too old to be kept.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How long `sync` beside a server waits for that server's link.
 const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -80,6 +82,7 @@ impl Serving {
             listening = Some(bound);
         }
         tasks.spawn(dial::keep(node.clone(), stop.clone()));
+        tasks.spawn(keep_house(node.clone(), stop.clone()));
         Ok(Self { grpc: listening, stop, ended, tasks, node: node.clone(), _lock: lock })
     }
 
@@ -120,6 +123,29 @@ fn start_folding(node: &Node, ended: &Arc<AtomicBool>) {
     std::thread::spawn(move || folding::fold_loop(&folding_node, &folding_ended, &woken));
     let mut changes = node.changes();
     tokio::spawn(async move { while changes.changed().await.is_ok() && wake.send(()).is_ok() {} });
+}
+
+/// Lets old feed rows go, a few at a time, as long as the node serves.
+async fn keep_house(node: Node, stop: CancellationToken) {
+    let mut round = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = round.tick() => {}
+        }
+        loop {
+            let trimming = node.clone();
+            let trim = move || trimming.write(Priority::Bulk, |tx| tx.trim_feeds(FEED_ROWS_KEPT));
+            match blocking(trim).await {
+                Ok(0) => break,
+                Ok(rows) => tracing::debug!(rows, "old feed rows went"),
+                Err(error) => {
+                    tracing::warn!(%error, "old feed rows could not go; it is tried again");
+                    break;
+                }
+            }
+        }
+    }
 }
 
 async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {

@@ -67,12 +67,14 @@ impl Read<'_> {
                 let words = format!("kept {} of {} documents, counted {sum} of {count}", kept.sum, kept.count);
                 found.push(difference(format!("sum of scope {scope}"), words));
             }
-            let rows = self.number("count feed rows", "SELECT count(*) FROM feed WHERE scope = ?", params![kept.id])?;
-            if rows != kept.next_seq - 1 {
-                found.push(difference(
-                    format!("feed of scope {scope}"),
-                    format!("{rows} rows up to {}", kept.next_seq - 1),
-                ));
+            let sql = "SELECT count(*), coalesce(min(seq), ?1) FROM feed WHERE scope = ?2";
+            let counted = self.one("count feed rows", sql, params![kept.next_seq, kept.id], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?))
+            })?;
+            let (rows, first) = counted.unwrap_or_default();
+            if rows != kept.next_seq - first {
+                let words = format!("{rows} rows from {first} to {}", kept.next_seq - 1);
+                found.push(difference(format!("feed of scope {scope}"), words));
             }
         }
         Ok(found)

@@ -25,6 +25,7 @@ mod rows;
 mod sign_up;
 mod status;
 mod view;
+mod window;
 mod words;
 mod writer;
 
@@ -45,6 +46,7 @@ pub use reconcile::writes;
 pub use rows::{Read, ScopeRole};
 pub use sign_up::{Answered, Match};
 pub use status::{RungCounts, Tally};
+pub use window::FEED_ROWS_KEPT;
 pub use writer::{Checkpointer, Group, Reader, Tx, Writer};
 
 /// The schema's version: the number of the newest migration.

@@ -39,6 +39,18 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// The simulation over a range of seeds, in release
+    Simulate {
+        /// How many seeds
+        #[arg(long, default_value_t = 100)]
+        seeds: u64,
+        /// How many steps each
+        #[arg(long, default_value_t = 1000)]
+        steps: usize,
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
     /// Generate the wire's code where `node` keeps it
     Proto,
     /// Make the built-in postal table again, from the npm registry
@@ -71,6 +83,13 @@ fn main() -> Result<()> {
                 command.arg("--json").arg(json);
             }
             run(&mut command)
+        }
+        Task::Simulate { seeds, steps, from } => {
+            cargo(&["build", "--release", "--workspace", "--bins"])?;
+            let numbers =
+                [("--seeds", seeds.to_string()), ("--steps", steps.to_string()), ("--from", from.to_string())];
+            let arguments = numbers.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+            run(Command::new("target/release/simulate").args(arguments))
         }
         Task::Proto => cargo(&["run", "--package", "proto"]),
         Task::Gazetteer => gazetteer(),

@@ -1,0 +1,44 @@
+//! The feeds' window: rows older than it go, however far behind a peer is.
+//!
+//! **Invariant:** a feed stays dense from its first row to its last. Bytes that a row kept only to be sent stand in the
+//! snapshot, from which they come out the same; a peer that was away longer compares.
+
+use rusqlite::params;
+
+use crate::{StoreError, Tx};
+
+/// How many of its newest rows a scope's feed keeps: a hundred thousand changes are a busy chapter's month, and about
+/// 30 MB at most. A peer that is further behind compares, which costs less than reading so many rows.
+pub const FEED_ROWS_KEPT: u64 = 100_000;
+/// The most rows that go in one transaction, so that nobody waits for it.
+const ROWS_AT_ONCE: u64 = 2_000;
+
+impl Tx<'_> {
+    /// Lets rows go that are older than the newest `kept` of each feed, a few thousand at once; gives how many went.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn trim_feeds(&self, kept: u64) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        let sql = "SELECT s.id, s.next_seq, (SELECT min(seq) FROM feed f WHERE f.scope = s.id) FROM scope s";
+        let scopes = self.all("look for old rows", sql, [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?, row.get::<_, Option<u64>>(2)?))
+        })?;
+        for (scope, next, first) in scopes {
+            let Some(first) = first else { continue };
+            // The newest row stays: a cursor is good by its digest.
+            let until = next.saturating_sub(kept.max(1)).min(first + ROWS_AT_ONCE);
+            if first >= until {
+                continue;
+            }
+            // What is not folded is still needed; everything else stands in the snapshot.
+            let sql = "UPDATE change SET raw = NULL WHERE id IN
+                         (SELECT c.id FROM feed f JOIN change c ON c.id = f.ref JOIN document d ON d.id = c.document
+                          WHERE f.scope = ? AND f.seq < ? AND f.kind = 'change' AND c.id <= d.folded)";
+            self.run("empty old rows", sql, params![scope, until])?;
+            let sql = "DELETE FROM feed WHERE scope = ? AND seq < ?";
+            gone += self.run("let old rows go", sql, params![scope, until])? as u64;
+        }
+        Ok(gone)
+    }
+}
