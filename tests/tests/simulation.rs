@@ -25,6 +25,12 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(twice[0], twice[1]);
 }
 
+/// A chapter's second node gave a restored hub the changes of the first, whose later ones were then taken for forged.
+#[test]
+fn seed_21_a_node_may_give_back_what_another_wrote() {
+    simulate(21, STEPS).expect("the run stands");
+}
+
 /// A change that followed what a rolled-back hub had lost stayed listed as missing after it had come.
 #[test]
 fn seed_1_what_was_missing_is_not_missing_once_it_has_come() {

@@ -203,12 +203,9 @@ impl Driver<'_> {
                 self.state.send_replace(Some(state));
             }
             Effect::Close(error) => {
-                return Err(match error {
-                    ProtocolError::RolledBack => Ended::Anew(error.to_string()),
-                    ProtocolError::Bye { reason, come_back: true } => Ended::Anew(reason),
-                    ProtocolError::Bye { reason, come_back: false } => Ended::Refused(reason),
-                    other => Ended::Refused(other.to_string()),
-                });
+                let anew = matches!(error, ProtocolError::RolledBack | ProtocolError::Bye { come_back: true, .. });
+                let words = if let ProtocolError::Bye { reason, .. } = error { reason } else { error.to_string() };
+                return Err(if anew { Ended::Anew(words) } else { Ended::Refused(words) });
             }
         }
         Ok(())

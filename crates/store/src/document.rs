@@ -202,7 +202,7 @@ impl Tx<'_> {
     pub fn insert_document(&self, new: &NewDocument, scopes: &[ScopeId], state: DocState) -> Result<(), StoreError> {
         let heads = [new.written.hash];
         let document = self.insert_document_row(new.id, new.kind, &heads, state, Rows::Written)?;
-        let change = self.insert_change(document, new.actor, &new.written, None, Bytes::Keep)?;
+        let change = self.insert_change(document, new.actor, &new.written, Came::Here, Bytes::Keep)?;
         self.run("mark a fold", "UPDATE document SET folded = ? WHERE id = ?", params![change, document])?;
         self.insert_snapshot(document, &heads, &new.saved)?;
         let mut home = None;
@@ -278,10 +278,10 @@ impl Tx<'_> {
             return Err(StoreError::NotWritable(edited.id, "it has grown to its limit"));
         }
         for (actor, written) in &edited.history {
-            self.insert_change(row.id, *actor, written, None, Bytes::InSnapshot)?;
+            self.insert_change(row.id, *actor, written, Came::Found(None), Bytes::InSnapshot)?;
         }
         let before = self.snapshot(row.id)?.map(|(heads, _)| heads);
-        let change = self.insert_change(row.id, edited.actor, &edited.written, None, Bytes::Keep)?;
+        let change = self.insert_change(row.id, edited.actor, &edited.written, Came::Here, Bytes::Keep)?;
         let sql = "UPDATE document SET heads = ?, dirty = NULL, folded = ?, indexed = 1 WHERE id = ?";
         self.run("mark an edit", sql, params![join_hashes(&edited.heads), change, row.id])?;
         // Changes that were logged and not folded are folded with this edit, and fed on before it.
@@ -340,26 +340,40 @@ impl Tx<'_> {
         document: i64,
         actor: ActorId,
         written: &Written,
-        origin: Option<i64>,
+        came: Came,
         bytes: Bytes,
     ) -> Result<i64, StoreError> {
-        let actor = self.actor_row(actor, origin)?;
+        let actor = self.actor_row(actor, came)?;
         let raw = match bytes {
             Bytes::Keep => Some(&written.bytes),
             Bytes::InSnapshot => None,
         };
         let deps = join_hashes(&written.deps);
         let sql = "INSERT INTO change (document, hash, actor, seq, max_op, deps, raw, origin) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-        let row = params![document, written.hash.0, actor, written.seq, written.max_op, deps, raw, origin];
+        let row = params![document, written.hash.0, actor, written.seq, written.max_op, deps, raw, came.link()];
         self.insert("store a change", sql, row)
     }
 
-    fn actor_row(&self, actor: ActorId, origin: Option<i64>) -> Result<i64, StoreError> {
-        let sql = "SELECT id FROM actor WHERE actor = ?";
-        if let Some(id) = self.one("find an actor", sql, params![actor], |row| row.get(0))? {
-            return Ok(id);
+    fn actor_row(&self, actor: ActorId, came: Came) -> Result<i64, StoreError> {
+        let sql = "SELECT id, origin FROM actor WHERE actor = ?";
+        let known: Option<(i64, Option<i64>)> =
+            self.one("find an actor", sql, params![actor], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        match (known, came) {
+            (Some((id, Some(ORIGIN_UNKNOWN))), Came::Over(link)) => {
+                // It was met before its own link had it: now that is known.
+                self.run("note where an actor writes", "UPDATE actor SET origin = ? WHERE id = ?", params![link, id])?;
+                Ok(id)
+            }
+            (Some((id, _)), _) => Ok(id),
+            (None, came) => {
+                let origin = match came {
+                    Came::Here => None,
+                    Came::Over(link) => Some(link),
+                    Came::Found(_) => Some(ORIGIN_UNKNOWN),
+                };
+                self.insert("store an actor", "INSERT INTO actor (actor, origin) VALUES (?, ?)", params![actor, origin])
+            }
         }
-        self.insert("store an actor", "INSERT INTO actor (actor, origin) VALUES (?, ?)", params![actor, origin])
     }
 
     /// Writes the narrow rows of a document that came as a snapshot.
@@ -368,7 +382,7 @@ impl Tx<'_> {
         let record = Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
         let mut folded = 0;
         for (actor, written) in record.changes() {
-            folded = self.insert_change(row.id, actor, &written, None, Bytes::InSnapshot)?;
+            folded = self.insert_change(row.id, actor, &written, Came::Found(None), Bytes::InSnapshot)?;
         }
         self.run(
             "mark a document",
@@ -394,6 +408,30 @@ impl Tx<'_> {
         self.feed(scope, row.id, "enter", epoch, None)?;
         self.move_home(row.id)?;
         self.feed_proposals(scope, row.id)
+    }
+}
+
+/// An actor that was met in a snapshot or a comparison: over which link it writes is not known yet. No link has this number.
+pub(crate) const ORIGIN_UNKNOWN: i64 = 0;
+
+/// How a change came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// It was written here.
+    Here,
+    /// Over this link's feed, from whom wrote it or passes it on.
+    Over(i64),
+    /// In a snapshot, or over this link in a comparison: who wrote it may be anybody.
+    Found(Option<i64>),
+}
+
+impl Came {
+    const fn link(self) -> Option<i64> {
+        match self {
+            Self::Here => None,
+            Self::Over(link) => Some(link),
+            Self::Found(link) => link,
+        }
     }
 }
 

@@ -45,7 +45,7 @@ pub use proposal::{NewProposal, ProposalRow, ProposalState};
 pub use reconcile::writes;
 pub use rows::{Read, ScopeRole};
 pub use sign_up::{Answered, Match};
-pub use status::{RungCounts, Tally};
+pub use status::{Refusal, RungCounts, Tally};
 pub use window::FEED_ROWS_KEPT;
 pub use writer::{Checkpointer, Group, Reader, Tx, Writer};
 

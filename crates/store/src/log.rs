@@ -8,7 +8,7 @@ use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
-use crate::document::{Bytes, DocState, DocumentRow, Rows};
+use crate::document::{Bytes, Came, DocState, DocumentRow, ORIGIN_UNKNOWN, Rows};
 use crate::link::{Direction, LinkRow};
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::{Shown, View};
@@ -68,6 +68,12 @@ impl Examined {
         };
         let found = batch.entries.iter().map(read).collect();
         Self { batch, found }
+    }
+}
+
+impl Source<'_> {
+    const fn came(&self) -> Came {
+        if self.asked_for { Came::Found(Some(self.link.id.0)) } else { Came::Over(self.link.id.0) }
     }
 }
 
@@ -169,7 +175,6 @@ impl Tx<'_> {
     }
 
     fn take_change(&self, source: &Source<'_>, id: DocId, inspected: &Inspected, bytes: &[u8]) -> Taken {
-        let link = source.link;
         let row = match self.document(id)? {
             None => None,
             Some(row) if row.state == DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
@@ -205,7 +210,7 @@ impl Tx<'_> {
         heads.retain(|head| !inspected.deps.contains(head));
         heads.push(inspected.hash);
         let change =
-            self.insert_change(row.id, inspected.actor, &as_written(inspected, bytes), Some(link.id.0), Bytes::Keep)?;
+            self.insert_change(row.id, inspected.actor, &as_written(inspected, bytes), source.came(), Bytes::Keep)?;
         let sql = "UPDATE document SET heads = ?, dirty = ? WHERE id = ?";
         self.run("log a change", sql, params![join_hashes(&heads), change, row.id])?;
         Ok(Ok(()))
@@ -236,7 +241,7 @@ impl Tx<'_> {
         }
         let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live, Rows::Written)?;
         let change =
-            self.insert_change(document, inspected.actor, &as_written(inspected, bytes), Some(link.id.0), Bytes::Keep)?;
+            self.insert_change(document, inspected.actor, &as_written(inspected, bytes), source.came(), Bytes::Keep)?;
         self.run("log a change", "UPDATE document SET dirty = ? WHERE id = ?", params![change, document])?;
         self.assign(source.scope_row, document, None)?;
         if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
@@ -383,7 +388,7 @@ impl Read<'_> {
         }
         let sql = "SELECT origin FROM actor WHERE actor = ?";
         let origin = self.one("find an actor", sql, params![inspected.actor], |row| row.get::<_, Option<i64>>(0))?;
-        let mine = origin.is_none_or(|origin| origin == Some(source.link.id.0));
+        let mine = origin.is_none_or(|origin| [Some(source.link.id.0), Some(ORIGIN_UNKNOWN)].contains(&origin));
         Ok(if mine { Ok(()) } else { Err(Refusal::ForeignActor) })
     }
 

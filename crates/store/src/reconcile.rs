@@ -35,7 +35,10 @@ impl Read<'_> {
                 Found::Matched { missing, differing: differing.map(|(id, _)| *id).collect() }
             }
             Look::Changes(documents) => Found::Changes(self.changes_of(documents)?),
-            Look::Entries { documents, changes } => self.entries(scope, documents, changes)?,
+            Look::Entries { documents, changes } => {
+                let (entries, documents, changes) = self.entries(scope, documents, changes)?;
+                Found::Entries(entries, documents, changes)
+            }
             Look::Answer(question) => Found::Reply(self.reply(scope, question)?),
             Look::Log(_) | Look::MoveCursor(_) => return Err(StoreError::Refused("a read can't write".to_owned())),
         })
@@ -68,10 +71,7 @@ impl Read<'_> {
                 }
                 Reply::Compared { documents, have, need }
             }
-            Question::Fetch(wanted) => match self.entries(scope, &[], wanted)? {
-                Found::Entries(entries, ..) => Reply::Fetched(entries),
-                _ => Reply::Fetched(Vec::new()),
-            },
+            Question::Fetch(wanted) => Reply::Fetched(self.entries(scope, &[], wanted)?.0),
             Question::Take(_) | Question::Done(_) => return Err(StoreError::Refused("a read can't write".to_owned())),
         })
     }
@@ -147,7 +147,13 @@ impl Read<'_> {
     }
 
     /// Whole documents and single changes, as many as fit into a frame, in the order given.
-    fn entries(&self, scope: ScopeId, documents: &[DocId], changes: &[Changes]) -> Result<Found, StoreError> {
+    /// With how many documents and changes that is.
+    fn entries(
+        &self,
+        scope: ScopeId,
+        documents: &[DocId],
+        changes: &[Changes],
+    ) -> Result<(Vec<Entry>, usize, usize), StoreError> {
         let (mut entries, mut weight) = (Vec::new(), 0);
         let mut fits = |entry: Entry, entries: &mut Vec<Entry>| {
             weight += 64 + entry.content.bytes();
@@ -165,24 +171,24 @@ impl Read<'_> {
             if let Some(content) = content
                 && !fits(Entry { seq: 0, document: *id, content }, &mut entries)
             {
-                return Ok(Found::Entries(entries, taken, 0));
+                return Ok((entries, taken, 0));
             }
             taken += 1;
         }
         let mut taken_changes = 0;
         for (id, hashes) in changes {
-            let Some(row) = self.document(*id)? else { return Ok(Found::Entries(entries, taken, taken_changes)) };
+            let Some(row) = self.document(*id)? else { return Ok((entries, taken, taken_changes)) };
             let mut whole = None;
             for hash in hashes {
                 let bytes = self.change_bytes(&row, *id, *hash, &mut whole)?;
-                let Some(bytes) = bytes else { return Ok(Found::Entries(entries, taken, taken_changes)) };
+                let Some(bytes) = bytes else { return Ok((entries, taken, taken_changes)) };
                 if !fits(Entry { seq: 0, document: *id, content: Content::Change { bytes } }, &mut entries) {
-                    return Ok(Found::Entries(entries, taken, taken_changes));
+                    return Ok((entries, taken, taken_changes));
                 }
                 taken_changes += 1;
             }
         }
-        Ok(Found::Entries(entries, taken, taken_changes))
+        Ok((entries, taken, taken_changes))
     }
 }
 
@@ -207,7 +213,9 @@ impl Tx<'_> {
                 }
                 Ok(Found::Written)
             }
-            other => self.look(scope, other),
+            Look::Sums(_) | Look::Match { .. } | Look::Changes(_) | Look::Entries { .. } | Look::Answer(_) => {
+                self.look(scope, look)
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The figures of `status`: counters, never scans.
 
-use model::{DocId, ScopeId};
+use model::{DocId, ScopeId, Timestamp};
 use rusqlite::params;
 
 use crate::{Read, StoreError};
@@ -31,7 +31,39 @@ pub struct Tally {
     pub unfolded: u64,
 }
 
+/// A change that was not taken.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The document.
+    pub document: DocId,
+    /// Whose change it was: `ours` was refused by the other end, `theirs` here.
+    pub whose: String,
+    /// Why, as a word.
+    pub why: String,
+    /// Why, for a person.
+    pub words: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 impl Read<'_> {
+    /// Changes that were not taken, the newest first.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn refusals(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
+        let sql = "SELECT doc_id, whose, why, words, at FROM refused ORDER BY id DESC LIMIT ?";
+        self.all("list what was refused", sql, params![limit as i64], |row| {
+            Ok(Refusal {
+                document: DocId::from_bytes(row.get(0)?),
+                whose: row.get(1)?,
+                why: row.get(2)?,
+                words: row.get(3)?,
+                at: Timestamp::from_millis(row.get(4)?),
+            })
+        })
+    }
+
     /// The figures of this node.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ CREATE INDEX document_dirty ON document (dirty) WHERE dirty IS NOT NULL;
 CREATE TABLE actor (
   id INTEGER PRIMARY KEY,
   actor BLOB NOT NULL UNIQUE,
-  origin INTEGER                      -- link.id; NULL: an actor of this node
+  origin INTEGER                      -- link.id; NULL: an actor of this node; 0: not known yet
 ) STRICT;
 
 -- One narrow, permanent row a change. Its bytes are emptied once a snapshot surely holds them.
