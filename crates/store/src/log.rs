@@ -84,7 +84,8 @@ struct Source<'a> {
     scope_row: i64,
     /// Whether what enters this scope has its home here. A hub under a hub looks whether a chapter of its own has her.
     at_home: bool,
-    /// Whether it was asked for in a comparison: a hub that was restored takes back changes of whoever made them.
+    /// Whether it was asked for in a comparison: who wrote it may be anybody, for a node that lost something takes it back
+    /// from whoever has it.
     asked_for: bool,
 }
 

@@ -8,7 +8,7 @@ use engine::{Changes, Content, Entry, Fingerprint, Found, Look, Question, Reply}
 use model::{Digest, DocId, ScopeId, ScopeSum, Timestamp};
 use rusqlite::params;
 
-use crate::document::DocState;
+use crate::document::{DocState, DocumentRow};
 use crate::link::LinkRow;
 use crate::rows::split_hashes;
 use crate::{Examined, Read, StoreError, Tx};
@@ -34,7 +34,7 @@ impl Read<'_> {
                 let differing = theirs.iter().filter(|(id, theirs)| mine.get(id) != Some(*theirs));
                 Found::Matched { missing, differing: differing.map(|(id, _)| *id).collect() }
             }
-            Look::Changes(documents) => Found::Changes(self.changes_of(documents)?),
+            Look::Changes(documents) => Found::Changes(self.changes_of(scope, documents)?),
             Look::Entries { documents, changes } => {
                 let (entries, documents, changes) = self.entries(scope, documents, changes)?;
                 Found::Entries(entries, documents, changes)
@@ -58,7 +58,7 @@ impl Read<'_> {
                     if documents > 0 && listed > HASHES_LISTED {
                         break;
                     }
-                    let mine = self.changes_of_one(*id)?.unwrap_or_default();
+                    let mine = self.changes_of_one(scope, *id)?;
                     let only = |one: &[Digest], other: &[Digest]| {
                         let other: BTreeSet<&Digest> = other.iter().collect();
                         one.iter().filter(|hash| !other.contains(hash)).copied().collect::<Vec<_>>()
@@ -121,10 +121,10 @@ impl Read<'_> {
     }
 
     /// The changes of documents, as many as fit into a frame; of a document that is not here, none.
-    fn changes_of(&self, documents: &[DocId]) -> Result<Vec<Changes>, StoreError> {
+    fn changes_of(&self, scope: ScopeId, documents: &[DocId]) -> Result<Vec<Changes>, StoreError> {
         let (mut found, mut listed) = (Vec::new(), 0);
         for id in documents {
-            let changes = self.changes_of_one(*id)?.unwrap_or_default();
+            let changes = self.changes_of_one(scope, *id)?;
             listed += changes.len();
             if !found.is_empty() && listed > HASHES_LISTED {
                 break;
@@ -134,16 +134,24 @@ impl Read<'_> {
         Ok(found)
     }
 
-    /// Every change of a document that is logged, in an order in which they can be applied.
-    fn changes_of_one(&self, id: DocId) -> Result<Option<Vec<Digest>>, StoreError> {
+    /// A document that the scope holds. What it does not hold is nobody's business on this link, whoever asks.
+    fn held_document(&self, scope: ScopeId, id: DocId) -> Result<Option<DocumentRow>, StoreError> {
+        let scope = self.known_scope(scope)?.id;
         let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else { return Ok(None) };
+        Ok(self.held_in(row.id)?.contains(&scope).then_some(row))
+    }
+
+    /// Every change of a document that is logged, in an order in which they can be applied; none if the scope does not
+    /// hold it.
+    fn changes_of_one(&self, scope: ScopeId, id: DocId) -> Result<Vec<Digest>, StoreError> {
+        let Some(row) = self.held_document(scope, id)? else { return Ok(Vec::new()) };
         if row.indexed {
             let sql = "SELECT hash FROM change WHERE document = ? ORDER BY id";
-            return Ok(Some(self.all("list changes", sql, params![row.id], |row| Ok(Digest(row.get(0)?)))?));
+            return self.all("list changes", sql, params![row.id], |row| Ok(Digest(row.get(0)?)));
         }
-        let Some((_, saved)) = self.snapshot(row.id)? else { return Ok(Some(Vec::new())) };
+        let Some((_, saved)) = self.snapshot(row.id)? else { return Ok(Vec::new()) };
         let record = record::Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
-        Ok(Some(record.changes().into_iter().map(|(_, written)| written.hash).collect()))
+        Ok(record.changes().into_iter().map(|(_, written)| written.hash).collect())
     }
 
     /// Whole documents and single changes, as many as fit into a frame, in the order given.
@@ -163,11 +171,11 @@ impl Read<'_> {
             }
             fits
         };
-        let scope = self.known_scope(scope)?.id;
+        let scope_row = self.known_scope(scope)?.id;
         let mut taken = 0;
         for id in documents {
             let row = self.document_row(*id)?;
-            let content = row.map(|row| self.enter_content(scope, row)).transpose()?.flatten();
+            let content = row.map(|row| self.enter_content(scope_row, row)).transpose()?.flatten();
             if let Some(content) = content
                 && !fits(Entry { seq: 0, document: *id, content }, &mut entries)
             {
@@ -177,7 +185,7 @@ impl Read<'_> {
         }
         let mut taken_changes = 0;
         for (id, hashes) in changes {
-            let Some(row) = self.document(*id)? else { return Ok((entries, taken, taken_changes)) };
+            let Some(row) = self.held_document(scope, *id)? else { return Ok((entries, taken, taken_changes)) };
             let mut whole = None;
             for hash in hashes {
                 let bytes = self.change_bytes(&row, *id, *hash, &mut whole)?;

@@ -183,3 +183,55 @@ fn a_batch_is_not_logged_without_the_one_before_it() {
     assert_eq!(log(5, 9).unwrap().seq, 9);
     assert_eq!(log(0, 3).unwrap().seq, 3, "a feed that begins anew is taken from its start");
 }
+
+/// G9: whoever asks in a comparison gets nothing of what the link's scope does not hold.
+#[test]
+fn a_comparison_says_nothing_of_documents_outside_its_scope() {
+    use engine::{Found, Look, Question, Reply};
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let [mine, theirs] = [5, 6].map(|n| ScopeId::from_bytes([n; 16]));
+    writer.commit(|tx| tx.add_scope(mine, ScopeRole::Chapter)).unwrap();
+    writer.commit(|tx| tx.add_scope(theirs, ScopeRole::Chapter)).unwrap();
+    let id = DocId::from_parts(AT, [7; 10]);
+    let sign_up = SignUp::from_fields([("given_name", "Secret"), ("email", "s@example.org")], "US").unwrap();
+    let (record, written) = Record::create(id, Kind::Supporter, from_sign_up(&sign_up, &[]), &stamp(1));
+    let hash = written.hash;
+    let new = NewDocument::new(id, Kind::Supporter, &record, written, [1; 16], &Ladder::default());
+    writer.commit(|tx| tx.insert_document(&new, &[theirs], DocState::Live)).unwrap();
+    let look = |scope: ScopeId, look: Look| store.reader().unwrap().at_once(|read| read.look(scope, &look)).unwrap();
+    let give = || Look::Entries { documents: vec![id], changes: vec![(id, vec![hash])] };
+    assert!(matches!(look(theirs, give()), Found::Entries(entries, ..) if entries.len() == 2), "it is there to give");
+    assert!(matches!(look(mine, give()), Found::Entries(entries, ..) if entries.is_empty()));
+    assert!(matches!(look(mine, Look::Changes(vec![id])), Found::Changes(found) if found == [(id, Vec::new())]));
+    let fetch = Look::Answer(Question::Fetch(vec![(id, vec![hash])]));
+    assert!(matches!(look(mine, fetch), Found::Reply(Reply::Fetched(entries)) if entries.is_empty()));
+    let compare = Look::Answer(Question::Compare(vec![(id, Vec::new())]));
+    let have = |found| if let Found::Reply(Reply::Compared { have, .. }) = found { have } else { Vec::new() };
+    assert_eq!(have(look(mine, compare.clone())), [(id, Vec::new())]);
+    assert_eq!(have(look(theirs, compare)), [(id, vec![hash])]);
+}
+
+#[test]
+fn an_edit_moves_only_the_words_that_changed_and_all_stay_findable() {
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    // The name is also a part of her e-mail address: taking it away as a name must leave it findable.
+    let id = add(&mut writer, 1, "P1");
+    let mut rename = |field: &str, value: &str| {
+        let mut loaded = store.reader().unwrap().at_once(|read| read.load(id)).unwrap().unwrap();
+        let written = loaded.record.edit(&[Write::field(field, value)], &stamp(9)).unwrap();
+        let edited = Edited::new(loaded, written, [9; 16], &Ladder::default());
+        writer.commit(|tx| tx.put_edit(&edited)).unwrap();
+    };
+    rename("family_name", "Ünal-Brown");
+    assert_eq!((search(&store, "unal"), search(&store, "BROWN p1"), search(&store, "example.org")), (1, 1, 1));
+    rename("family_name", "Brown");
+    assert_eq!((search(&store, "unal"), search(&store, "brown")), (0, 1));
+    rename("given_name", "Mary");
+    assert_eq!((search(&store, "p1@example.org"), search(&store, "mary brown")), (1, 1));
+    rename("family_name", "");
+    assert_eq!((search(&store, "brown"), search(&store, "mary")), (0, 1));
+}
