@@ -442,7 +442,13 @@ impl World {
                 Event::CursorChecked(scope, state.reader.at_once(|read| read.check_cursor(scope, cursor))?)
             }
             Effect::Read { scope, after, bytes } => {
-                Event::Page(state.reader.at_once(|read| read.feed_page(link.id, scope, after, bytes))?)
+                match state.reader.at_once(|read| read.feed_page(link.id, scope, after, bytes))? {
+                    Some(page) => Event::Page(page),
+                    None => {
+                        self.pairs[pair][at].restart = true;
+                        return Ok(true);
+                    }
+                }
             }
             Effect::Save(batch, cursor) => {
                 let saved = {
@@ -548,7 +554,7 @@ fn frame_bytes(frame: &Frame) -> usize {
 fn check_frame(frame: &Frame) -> Result<()> {
     let entries: &[Entry] = match frame {
         Frame::Batch(batch) => &batch.entries,
-        Frame::Ask(_, Question::Take(entries)) | Frame::Answer(_, Reply::Fetched(entries)) => entries,
+        Frame::Ask(_, Question::Take(entries)) | Frame::Answer(_, Reply::Fetched { entries, .. }) => entries,
         Frame::Hello(_) | Frame::Ack(_) | Frame::Head(_) | Frame::Bye(_) | Frame::Adrift(_) => return Ok(()),
         Frame::Ask(..) | Frame::Answer(..) => return Ok(()),
     };

@@ -73,8 +73,13 @@ pub enum Reply {
         /// What the child has not.
         need: Vec<Changes>,
     },
-    /// To [`Question::Fetch`]: as many as fit into a frame, at least one.
-    Fetched(Vec<Entry>),
+    /// To [`Question::Fetch`]: as many as fit into a frame, in order.
+    Fetched {
+        /// How many of the changes that were asked for, from the first, this answers: those that are gone are left out.
+        answered: usize,
+        /// The changes.
+        entries: Vec<Entry>,
+    },
     /// To [`Question::Take`].
     Took,
     /// To [`Question::Done`]. With a position: go on reading my feed from there.
@@ -134,6 +139,42 @@ pub enum Found {
     Reply(Reply),
 }
 
+/// Which answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Sums,
+    List,
+    Compare,
+    Fetch,
+    Take,
+    Done,
+}
+
+impl Asked {
+    const fn of(question: &Question) -> Self {
+        match question {
+            Question::Sums(_) => Self::Sums,
+            Question::List { .. } => Self::List,
+            Question::Compare(_) => Self::Compare,
+            Question::Fetch(_) => Self::Fetch,
+            Question::Take(_) => Self::Take,
+            Question::Done(_) => Self::Done,
+        }
+    }
+
+    const fn fits(self, reply: &Reply) -> bool {
+        matches!(
+            (self, reply),
+            (Self::Sums, Reply::Differ { .. })
+                | (Self::List, Reply::Listed(_))
+                | (Self::Compare, Reply::Compared { .. })
+                | (Self::Fetch, Reply::Fetched { .. })
+                | (Self::Take, Reply::Took)
+                | (Self::Done, Reply::Done(_))
+        )
+    }
+}
+
 /// What comes next.
 #[derive(Debug)]
 pub(crate) enum Next {
@@ -154,6 +195,8 @@ pub(crate) struct Reconciling {
     /// Where the child's feed goes on, if it was adrift too.
     pub(crate) goes_on: Option<Position>,
     finishing: bool,
+    /// Which answer is waited for: an answer to nothing ends the link.
+    asked: Option<Asked>,
     /// The child's feed was found adrift while this went on.
     pub(crate) again: bool,
     differing: VecDeque<u32>,
@@ -178,6 +221,7 @@ impl Reconciling {
             their_head: Position::START,
             goes_on: None,
             finishing: false,
+            asked: None,
             again: false,
             differing: VecDeque::new(),
             listed: Vec::new(),
@@ -198,6 +242,19 @@ impl Reconciling {
 
     /// The database has found what was looked for; `None` if that does not fit.
     pub(crate) fn found(&mut self, found: Found) -> Option<Next> {
+        let next = self.looked(found)?;
+        Some(self.noted(next))
+    }
+
+    /// Remembers which answer a question waits for.
+    fn noted(&mut self, next: Next) -> Next {
+        if let Next::Ask(question) = &next {
+            self.asked = Some(Asked::of(question));
+        }
+        next
+    }
+
+    fn looked(&mut self, found: Found) -> Option<Next> {
         match found {
             Found::Sums(sums, head) => {
                 self.head = head;
@@ -215,7 +272,11 @@ impl Reconciling {
             Found::Entries(entries, documents, changes) => {
                 self.to_enter.drain(..documents.min(self.to_enter.len()));
                 take_changes(&mut self.to_give, changes);
-                // Nothing fits, or it has gone meanwhile: what is left is not there to give.
+                if documents == 0 && changes == 0 {
+                    // Nothing moves: what is left is not there to give.
+                    self.to_enter.clear();
+                    self.to_give.clear();
+                }
                 Some(if entries.is_empty() { self.next() } else { Next::Ask(Question::Take(entries)) })
             }
             Found::Written => Some(if self.finishing { Next::Finished } else { self.next() }),
@@ -225,6 +286,14 @@ impl Reconciling {
 
     /// The child has answered; `None` if that does not fit the question.
     pub(crate) fn reply(&mut self, reply: Reply, incarnation: Incarnation) -> Option<Next> {
+        if !self.asked.take()?.fits(&reply) {
+            return None;
+        }
+        let next = self.answered(reply, incarnation)?;
+        Some(self.noted(next))
+    }
+
+    fn answered(&mut self, reply: Reply, incarnation: Incarnation) -> Option<Next> {
         Some(match reply {
             Reply::Differ { buckets, head } => {
                 if buckets.iter().any(|bucket| *bucket >= self.buckets) {
@@ -240,19 +309,19 @@ impl Reconciling {
             }
             Reply::Compared { documents, have, need } => {
                 self.put_back(documents.max(1));
-                self.to_fetch.extend(have.into_iter().filter(|(_, changes)| !changes.is_empty()));
-                self.to_give.extend(need.into_iter().filter(|(_, changes)| !changes.is_empty()));
+                let named = std::mem::take(&mut self.comparing);
+                let wanted = |(document, changes): &Changes| !changes.is_empty() && named.contains(document);
+                self.to_fetch.extend(have.into_iter().filter(wanted));
+                self.to_give.extend(need.into_iter().filter(wanted));
                 self.next()
             }
-            Reply::Fetched(entries) => {
-                // What did not fit is asked for again; what the child no longer has is not.
-                let asked = std::mem::take(&mut self.fetching);
-                let mut left: VecDeque<Changes> = asked.into();
-                if !entries.is_empty() {
-                    take_changes(&mut left, entries.len());
-                    for changes in left.into_iter().rev() {
-                        self.to_fetch.push_front(changes);
-                    }
+            Reply::Fetched { answered, mut entries } => {
+                let mut left: VecDeque<Changes> = std::mem::take(&mut self.fetching).into();
+                entries.retain(|entry| left.iter().any(|(document, _)| *document == entry.document));
+                // What did not fit is asked for again.
+                take_changes(&mut left, answered.max(1));
+                for changes in left.into_iter().rev() {
+                    self.to_fetch.push_front(changes);
                 }
                 Next::Look(Look::Log(entries))
             }
@@ -322,5 +391,57 @@ fn take_changes(waiting: &mut VecDeque<Changes>, mut count: usize) {
         if changes.is_empty() {
             waiting.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIFE: Incarnation = Incarnation::from_bytes([1; 16]);
+    const HEAD: Position = Position { seq: 5, hash: Digest([2; 32]) };
+
+    fn id(n: u8) -> DocId {
+        DocId::from_bytes([n; 16])
+    }
+
+    /// A comparison that has asked which documents lie in the buckets that differ.
+    fn listing() -> Reconciling {
+        let (mut parent, next) = Reconciling::begin(10, true);
+        assert!(matches!(next, Next::Look(Look::Sums(16))));
+        assert!(matches!(parent.found(Found::Sums(vec![0; 16], HEAD)), Some(Next::Ask(Question::Sums(_)))));
+        let next = parent.reply(Reply::Differ { buckets: vec![3], head: HEAD }, LIFE);
+        assert!(matches!(next, Some(Next::Ask(Question::List { .. }))));
+        parent
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_the_question_is_none() {
+        assert!(listing().reply(Reply::Took, LIFE).is_none());
+        let mut parent = listing();
+        assert!(parent.reply(Reply::Listed(Vec::new()), LIFE).is_some());
+        assert!(parent.reply(Reply::Listed(Vec::new()), LIFE).is_none(), "one answer a question");
+        let (mut parent, _) = Reconciling::begin(10, false);
+        parent.found(Found::Sums(vec![0; 16], HEAD));
+        assert!(parent.reply(Reply::Differ { buckets: vec![16], head: HEAD }, LIFE).is_none(), "there are sixteen");
+    }
+
+    #[test]
+    fn a_child_that_needs_what_was_not_named_gets_nothing_and_the_comparison_ends() {
+        let mut parent = listing();
+        parent.reply(Reply::Listed(vec![(id(1), [0; 16])]), LIFE);
+        let next = parent.found(Found::Matched { missing: Vec::new(), differing: vec![id(1)] });
+        assert!(matches!(next, Some(Next::Look(Look::Changes(documents))) if documents == [id(1)]));
+        parent.found(Found::Changes(vec![(id(1), Vec::new())]));
+        let need = vec![(id(9), vec![Digest([7; 32])]), (id(1), vec![Digest([8; 32])])];
+        let next = parent.reply(Reply::Compared { documents: 1, have: Vec::new(), need }, LIFE);
+        let wanted = [(id(1), vec![Digest([8; 32])])];
+        assert!(matches!(next, Some(Next::Look(Look::Entries { changes, .. })) if changes == wanted));
+        // It is not there to give: it is not looked for again.
+        let next = parent.found(Found::Entries(Vec::new(), 0, 0));
+        assert!(matches!(next, Some(Next::Ask(Question::Done(Some(HEAD))))));
+        let next = parent.reply(Reply::Done(Some(HEAD)), LIFE);
+        assert!(matches!(next, Some(Next::Look(Look::MoveCursor(Some(_))))));
+        assert!(matches!(parent.found(Found::Written), Some(Next::Finished)));
     }
 }

@@ -40,5 +40,5 @@ impl Node {
 pub fn restore(directory: &Path, file: &Path, kind: NodeKind) -> Result<Restored, NodeError> {
     private_directory(directory)?;
     let _lock = ServeLock::take(directory, &Arc::new(AtomicBool::new(false)))?;
-    Ok(Store::restore(directory, file, kind, draw::incarnation())?)
+    Ok(Store::restore(directory, file, kind, draw::incarnation(), draw::now())?)
 }

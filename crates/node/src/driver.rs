@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Cursor, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
+use engine::{Cursor, CursorVerdict, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
 use model::{ScopeId, VIEW_VERSION};
 use store::{Direction, Examined, LinkRow, LinkStanding, StoreError, Tx};
 use tokio::sync::{mpsc, watch};
@@ -110,6 +110,8 @@ where
             },
             Some(result) = from_database.recv() => match result {
                 Ok(event) => driver.feed(event).await,
+                // The link is opened again, and both compare.
+                Err(NodeError::FeedGone) => Err(Ended::Anew(NodeError::FeedGone.to_string())),
                 Err(error) => Err(Ended::Failed(error)),
             },
             Ok(()) = changes.changed() => driver.moved().await,
@@ -174,12 +176,18 @@ impl Driver<'_> {
                 let node = self.node.clone();
                 self.later(move || {
                     let verdict = node.read(|read| read.check_cursor(scope, cursor))?;
+                    // A database that is open can't be rolled back under itself: what a peer says after that is its own affair.
+                    let again = verdict == CursorVerdict::RolledBack && node.has_begun_life();
+                    let verdict = if again { CursorVerdict::Adrift } else { verdict };
                     Ok(Event::CursorChecked(scope, verdict))
                 });
             }
             Effect::Read { scope, after, bytes } => {
                 let (node, link) = (self.node.clone(), self.link.id);
-                self.later(move || Ok(Event::Page(node.read(|read| read.feed_page(link, scope, after, bytes))?)));
+                self.later(move || {
+                    let page = node.read(|read| read.feed_page(link, scope, after, bytes))?;
+                    page.map(Event::Page).ok_or(NodeError::FeedGone)
+                });
             }
             Effect::Save(batch, cursor) => {
                 let examined = blocking(move || Ok(Examined::new(batch))).await.map_err(Ended::Failed)?;

@@ -51,6 +51,9 @@ pub enum NodeError {
     /// The writer thread is gone: the process is about to end.
     #[error("the node is shutting down")]
     ShuttingDown,
+    /// Rows of a feed went while a link had still to send them.
+    #[error("the peer was further behind than the feed reaches: both compare")]
+    FeedGone,
     /// An edit lost the race too often.
     #[error("the record is being changed by somebody else: try again")]
     Busy,
@@ -64,7 +67,7 @@ impl NodeError {
             Self::Fields(_) | Self::Move(_) | Self::Refused(_) | Self::AlreadyServed => Kind::Refused,
             Self::NotFound(..) => Kind::NotFound,
             Self::Unreachable(..) => Kind::Unreachable,
-            Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::Busy => Kind::Failed,
+            Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::FeedGone | Self::Busy => Kind::Failed,
             Self::Store(error) => match error {
                 StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => Kind::NotFound,
                 StoreError::Ambiguous(_)

@@ -35,6 +35,7 @@ pub(crate) struct Inner {
     /// Drawn per process, and again when the database begins a new life.
     actor: Mutex<ActorId>,
     changed: watch::Sender<u64>,
+    begun_life: AtomicBool,
     serves: Arc<AtomicBool>,
 }
 
@@ -77,6 +78,7 @@ impl Node {
             readers: Mutex::new(vec![reader]),
             actor: Mutex::new(draw::actor()),
             changed,
+            begun_life: AtomicBool::new(false),
             serves: Arc::new(AtomicBool::new(false)),
         })))
     }
@@ -169,8 +171,14 @@ impl Node {
     /// Begins a new life of the database: a new incarnation, and nothing more is written by the actor of the old one.
     pub(crate) fn begin_life(&self) -> Result<(), NodeError> {
         *self.0.actor.lock().unwrap_or_else(PoisonError::into_inner) = draw::actor();
+        self.0.begun_life.store(true, Ordering::Relaxed);
         let incarnation = draw::incarnation();
         self.write(Priority::Interactive, move |tx| tx.begin_life(incarnation))
+    }
+
+    /// Whether this process has found its database rolled back already.
+    pub(crate) fn has_begun_life(&self) -> bool {
+        self.0.begun_life.load(Ordering::Relaxed)
     }
 
     /// Counts up whenever the database changes, also by another process while this one serves.

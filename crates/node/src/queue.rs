@@ -32,7 +32,7 @@ pub enum Priority {
 }
 
 /// Runs in the transaction; gives what answers the caller once the commit is known.
-type Job = Box<dyn FnOnce(&mut store::Group<'_>) -> Answer + Send>;
+type Job = Box<dyn FnOnce(Result<&mut store::Group<'_>, StoreError>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 #[derive(Default)]
@@ -82,7 +82,7 @@ impl WriteQueue {
         answer: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
         let job: Job = Box::new(move |group| {
-            let made = group.run(job);
+            let made = group.and_then(|group| group.run(job));
             Box::new(move |committed| answer(committed.and(made)))
         });
         let mut waiting = self.shared.lock();
@@ -100,7 +100,10 @@ impl Drop for WriteQueue {
         self.shared.lock().closed = true;
         self.shared.come.notify_one();
         // The last handle can be dropped by the thread itself, inside an answer: it does not wait for itself.
-        for thread in self.threads.drain(..).filter(|thread| thread.thread().id() != thread::current().id()) {
+        if self.threads.iter().any(|thread| thread.thread().id() == thread::current().id()) {
+            return;
+        }
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }
@@ -162,13 +165,12 @@ fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> Vec<Box<dyn Fn
         Ok(group) => group,
         Err(error) => {
             tracing::error!(%error, "a write could not begin");
-            // The caller's channel closes unanswered: it says that the node is not there.
-            drop(first);
-            return Vec::new();
+            let answer = first(Err(error));
+            return vec![Box::new(move || answer(Ok(())))];
         }
     };
     let began = Instant::now();
-    let mut answers: Vec<Answer> = vec![first(&mut group)];
+    let mut answers: Vec<Answer> = vec![first(Ok(&mut group))];
     while group.stands() && answers.len() < GROUP_JOBS_MAX && began.elapsed() < GROUP_TIME_MAX {
         let mut waiting = shared.lock();
         let bulk_may_run = waiting.interactive.is_empty() && began.elapsed() < BULK_YIELDS_AFTER;
@@ -176,7 +178,7 @@ fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> Vec<Box<dyn Fn
             waiting.interactive.pop_front().or_else(|| if bulk_may_run { waiting.bulk.pop_front() } else { None });
         drop(waiting);
         let Some(job) = next else { break };
-        answers.push(job(&mut group));
+        answers.push(job(Ok(&mut group)));
     }
     match group.commit() {
         Ok(()) => answers.into_iter().map(|answer| Box::new(move || answer(Ok(()))) as Box<dyn FnOnce()>).collect(),

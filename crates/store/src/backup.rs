@@ -14,9 +14,6 @@ use crate::open::{connect, file, migrate, private_file, version};
 use crate::writer::Writer;
 use crate::{DATABASE_FILE, NodeKind, SCHEMA_VERSION, Store, StoreError, Tx, private_directory};
 
-/// What a database is called that another one took the place of.
-const BEFORE_RESTORE: &str = "before-restore.db";
-
 /// What was put back.
 #[derive(Clone, Debug)]
 pub struct Restored {
@@ -60,16 +57,18 @@ impl Store {
         backup: &Path,
         wanted: NodeKind,
         incarnation: Incarnation,
+        at: Timestamp,
     ) -> Result<Restored, StoreError> {
         private_directory(directory)?;
         let fresh = directory.join("chapterhouse.restoring");
-        if fresh.exists() {
-            fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
+        for suffix in ["", "-journal", "-wal", "-shm"] {
+            let left = beside_exact(&fresh, suffix);
+            if left.exists() {
+                fs::remove_file(&left).map_err(file("remove", &left))?;
+            }
         }
         private_file(&fresh)?;
-        let prepared = fs::copy(backup, &fresh)
-            .map_err(file("read", backup))
-            .and_then(|_| prepare(&fresh, backup, wanted, incarnation));
+        let prepared = copy_bytes(backup, &fresh).and_then(|()| prepare(&fresh, backup, wanted, incarnation));
         let (node, made) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -79,28 +78,34 @@ impl Store {
             }
         };
         let path = directory.join(DATABASE_FILE);
-        let mut before = None;
-        if path.exists() {
-            let kept = directory.join(BEFORE_RESTORE);
-            for suffix in ["", "-wal"] {
-                let (from, to) = (beside_exact(&path, suffix), beside_exact(&kept, suffix));
-                if to.exists() {
-                    fs::remove_file(&to).map_err(file("remove", &to))?;
-                }
-                if from.exists() {
-                    fs::rename(&from, &to).map_err(file("move aside", &from))?;
-                }
-            }
-            let index = beside_exact(&path, "-shm");
-            if index.exists() {
-                fs::remove_file(&index).map_err(file("remove", &index))?;
-            }
-            before = Some(kept);
+        let there = path.exists();
+        if there {
+            // What its log holds goes into the file. One that can't be opened is kept with its log as it is.
+            drop(connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|old| {
+                old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).during("copy its log")
+            }));
         }
+        // Every restore keeps what it replaced: a wrong file first, then the right one, must not cost the original.
+        let kept = directory.join(format!("before-restore-{}.db", at.as_millis()));
+        for suffix in ["-wal", "-shm", ""] {
+            let from = beside_exact(&path, suffix);
+            if from.exists() {
+                fs::rename(&from, beside_exact(&kept, suffix)).map_err(file("move aside", &from))?;
+            }
+        }
+        let before = there.then_some(kept);
         fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
         fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(file("write", directory))?;
         Ok(Restored { node, made, before })
     }
+}
+
+/// Copies content only: the copy keeps its own mode.
+fn copy_bytes(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let mut source = fs::File::open(from).map_err(file("read", from))?;
+    let mut target = fs::OpenOptions::new().write(true).open(to).map_err(file("write", to))?;
+    std::io::copy(&mut source, &mut target).map_err(file("read", from))?;
+    target.sync_all().map_err(file("write", to))
 }
 
 /// Checks the copy of a backup and begins its new life.

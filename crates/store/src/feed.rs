@@ -65,8 +65,11 @@ impl Read<'_> {
             Ok((cursor, row.get(3)?))
         })?;
         let (cursor, acknowledged) = known.unwrap_or((None, 0));
-        let folded =
-            self.number("look for work", "SELECT EXISTS (SELECT 1 FROM document WHERE dirty IS NOT NULL)", [])? == 0;
+        let folded = self.number(
+            "look for work",
+            "SELECT EXISTS (SELECT 1 FROM document WHERE dirty IS NOT NULL AND state NOT IN ('quarantined', 'erased'))",
+            [],
+        )? == 0;
         let head = self.head(scope)?;
         Ok(LocalScope { scope, head, cursor, acknowledged, sum: row.sum, count: row.count, folded })
     }
@@ -131,11 +134,18 @@ impl Read<'_> {
         })
     }
 
-    /// A page of a feed for a link, of about `bytes` bytes. Rows that came over the link are covered, not sent.
+    /// A page of a feed for a link, of about `bytes` bytes. Rows that came over the link are covered, not sent. `None` when
+    /// the rows after that one have gone: the peer's cursor is no longer good.
     ///
     /// # Errors
     /// When rows can't be read.
-    pub fn feed_page(&self, link: LinkId, scope: ScopeId, after: u64, bytes: usize) -> Result<Batch, StoreError> {
+    pub fn feed_page(
+        &self,
+        link: LinkId,
+        scope: ScopeId,
+        after: u64,
+        bytes: usize,
+    ) -> Result<Option<Batch>, StoreError> {
         let id = self.known_scope(scope)?.id;
         let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.seq > ? ORDER BY f.seq LIMIT ?");
         let step = "read a feed";
@@ -146,6 +156,9 @@ impl Read<'_> {
         let (mut weight, mut last) = (0, None);
         while let Some(row) = rows.next().during(step)? {
             let row = read_feed_row(row).during(step)?;
+            if last.is_none() && row.seq != after + 1 {
+                return Ok(None);
+            }
             if row.origin != Some(link.0)
                 && let Some(entry) = self.entry(id, &row)?
             {
@@ -161,7 +174,7 @@ impl Read<'_> {
         if let Some(row) = last {
             batch.last = Position { seq: row.seq, hash: self.digest_of(scope, &row)? };
         }
-        Ok(batch)
+        Ok(Some(batch))
     }
 
     /// What a row brings; `None` if there is nothing to bring any more.

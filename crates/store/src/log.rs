@@ -389,8 +389,19 @@ impl Read<'_> {
         }
         let sql = "SELECT origin FROM actor WHERE actor = ?";
         let origin = self.one("find an actor", sql, params![inspected.actor], |row| row.get::<_, Option<i64>>(0))?;
-        let mine = origin.is_none_or(|origin| [Some(source.link.id.0), Some(ORIGIN_UNKNOWN)].contains(&origin));
+        let mine = match origin {
+            None => true,
+            Some(Some(ORIGIN_UNKNOWN)) => self.writes_in(inspected.actor, source.link.scope_row)?,
+            Some(origin) => origin == Some(source.link.id.0),
+        };
         Ok(if mine { Ok(()) } else { Err(Refusal::ForeignActor) })
+    }
+
+    /// Whether an actor has written in a document of this scope: so one chapter can't claim the actor of another.
+    fn writes_in(&self, actor: model::ActorId, scope: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM change c JOIN assign a ON a.document = c.document AND a.scope = ?2
+                   WHERE c.actor = (SELECT id FROM actor WHERE actor = ?1) AND a.state = 'held')";
+        Ok(self.number("look for an actor", sql, params![actor, scope])? > 0)
     }
 
     /// Whether this link may write the document: it is in the scope, and in the network's it is the chapter's own card.

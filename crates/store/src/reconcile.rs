@@ -9,7 +9,7 @@ use model::{Digest, DocId, ScopeId, ScopeSum, Timestamp};
 use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow};
-use crate::link::LinkRow;
+use crate::link::{Direction, LinkRow};
 use crate::rows::split_hashes;
 use crate::{Examined, Read, StoreError, Tx};
 
@@ -28,7 +28,11 @@ impl Read<'_> {
                 Found::Sums(sums, self.head(scope)?)
             }
             Look::Match { buckets, of, theirs } => {
-                let theirs: BTreeMap<DocId, Fingerprint> = theirs.iter().copied().collect();
+                // What lies in other buckets was not asked for.
+                let asked = |(id, _): &&(DocId, Fingerprint)| {
+                    buckets.iter().any(|bucket| *bucket as usize == bucket_of(*id, *of))
+                };
+                let theirs: BTreeMap<DocId, Fingerprint> = theirs.iter().filter(asked).copied().collect();
                 let mine: BTreeMap<DocId, Fingerprint> = self.documents_in(scope, buckets, *of)?.into_iter().collect();
                 let missing = mine.keys().filter(|id| !theirs.contains_key(id)).copied().collect();
                 let differing = theirs.iter().filter(|(id, theirs)| mine.get(id) != Some(*theirs));
@@ -71,7 +75,10 @@ impl Read<'_> {
                 }
                 Reply::Compared { documents, have, need }
             }
-            Question::Fetch(wanted) => Reply::Fetched(self.entries(scope, &[], wanted)?.0),
+            Question::Fetch(wanted) => {
+                let (entries, _, answered) = self.entries(scope, &[], wanted)?;
+                Reply::Fetched { answered, entries }
+            }
             Question::Take(_) | Question::Done(_) => return Err(StoreError::Refused("a read can't write".to_owned())),
         })
     }
@@ -185,11 +192,17 @@ impl Read<'_> {
         }
         let mut taken_changes = 0;
         for (id, hashes) in changes {
-            let Some(row) = self.held_document(scope, *id)? else { return Ok((entries, taken, taken_changes)) };
+            let Some(row) = self.held_document(scope, *id)? else {
+                taken_changes += hashes.len();
+                continue;
+            };
             let mut whole = None;
             for hash in hashes {
                 let bytes = self.change_bytes(&row, *id, *hash, &mut whole)?;
-                let Some(bytes) = bytes else { return Ok((entries, taken, taken_changes)) };
+                let Some(bytes) = bytes else {
+                    taken_changes += 1;
+                    continue;
+                };
                 if !fits(Entry { seq: 0, document: *id, content: Content::Change { bytes } }, &mut entries) {
                     return Ok((entries, taken, taken_changes));
                 }
@@ -219,6 +232,9 @@ impl Tx<'_> {
                 if let Some(cursor) = cursor {
                     self.move_cursor(link, scope, *cursor)?;
                 }
+                if link.direction == Direction::Down {
+                    self.feed_open_proposals(scope)?;
+                }
                 Ok(Found::Written)
             }
             Look::Sums(_) | Look::Match { .. } | Look::Changes(_) | Look::Entries { .. } | Look::Answer(_) => {
@@ -229,6 +245,15 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
+    /// Proposals are in no sum: those that are open are fed again, and the child knows the ones that it has.
+    fn feed_open_proposals(&self, scope: ScopeId) -> Result<(), StoreError> {
+        let scope = self.known_scope(scope)?.id;
+        let sql = "SELECT DISTINCT p.document FROM proposal p JOIN assign a ON a.document = p.document
+                   WHERE p.state = 'open' AND a.scope = ? AND a.state = 'held'";
+        let documents: Vec<i64> = self.all("look for proposals", sql, params![scope], |row| row.get(0))?;
+        documents.into_iter().try_for_each(|document| self.feed_proposals(scope, document))
+    }
+
     /// Both ends hold the same: what followed changes that were not here has come with a comparison.
     ///
     /// # Errors

@@ -206,7 +206,7 @@ fn a_comparison_says_nothing_of_documents_outside_its_scope() {
     assert!(matches!(look(mine, give()), Found::Entries(entries, ..) if entries.is_empty()));
     assert!(matches!(look(mine, Look::Changes(vec![id])), Found::Changes(found) if found == [(id, Vec::new())]));
     let fetch = Look::Answer(Question::Fetch(vec![(id, vec![hash])]));
-    assert!(matches!(look(mine, fetch), Found::Reply(Reply::Fetched(entries)) if entries.is_empty()));
+    assert!(matches!(look(mine, fetch), Found::Reply(Reply::Fetched { entries, .. }) if entries.is_empty()));
     let compare = Look::Answer(Question::Compare(vec![(id, Vec::new())]));
     let have = |found| if let Found::Reply(Reply::Compared { have, .. }) = found { have } else { Vec::new() };
     assert_eq!(have(look(mine, compare.clone())), [(id, Vec::new())]);

@@ -22,7 +22,7 @@ pub(super) fn ask_to_wire(scope: ScopeId, question: &Question) -> wire::Ask {
         Question::List { buckets, of } => Q::List(wire::List { buckets: buckets.clone(), of: *of }),
         Question::Compare(documents) => Q::Compare(wire::Compare { documents: changes_to_wire(documents) }),
         Question::Fetch(documents) => Q::Fetch(wire::Compare { documents: changes_to_wire(documents) }),
-        Question::Take(entries) => Q::Take(entries_to_wire(entries)),
+        Question::Take(entries) => Q::Take(entries_to_wire(entries, 0)),
         Question::Done(go_on) => Q::Done(wire::Done { go_on: go_on.map(position_to_wire) }),
     };
     wire::Ask { scope: scope.as_bytes().to_vec(), question: Some(question) }
@@ -65,7 +65,7 @@ pub(super) fn answer_to_wire(scope: ScopeId, reply: &Reply) -> wire::Answer {
             have: changes_to_wire(have),
             need: changes_to_wire(need),
         }),
-        Reply::Fetched(entries) => R::Fetched(entries_to_wire(entries)),
+        Reply::Fetched { answered, entries } => R::Fetched(entries_to_wire(entries, *answered)),
         Reply::Took => R::Took(wire::Took {}),
         Reply::Done(go_on) => R::Done(wire::Done { go_on: go_on.map(position_to_wire) }),
     };
@@ -91,7 +91,9 @@ pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
             have: changes_from_wire(compared.have)?,
             need: changes_from_wire(compared.need)?,
         },
-        R::Fetched(entries) => Reply::Fetched(entries_from_wire(entries)?),
+        R::Fetched(entries) => {
+            Reply::Fetched { answered: entries.answered as usize, entries: entries_from_wire(entries)? }
+        }
         R::Took(_) => Reply::Took,
         R::Done(done) => Reply::Done(done.go_on.map(|go_on| position(Some(go_on))).transpose()?),
     };
@@ -119,8 +121,9 @@ fn changes_from_wire(documents: Vec<wire::DocumentChanges>) -> Outcome<Vec<Chang
     documents.into_iter().map(one).collect()
 }
 
-fn entries_to_wire(entries: &[Entry]) -> wire::Entries {
-    wire::Entries { entries: entries.iter().map(entry_to_wire).collect() }
+fn entries_to_wire(entries: &[Entry], answered: usize) -> wire::Entries {
+    let answered = u32::try_from(answered).unwrap_or(u32::MAX);
+    wire::Entries { entries: entries.iter().map(entry_to_wire).collect(), answered }
 }
 
 fn entries_from_wire(entries: wire::Entries) -> Outcome<Vec<Entry>> {

@@ -307,6 +307,9 @@ pub struct Entries {
     /// At most 2,000, without a place in a feed (`seq` 0).
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<Entry>,
+    /// In an answer: how many of the changes that were asked for, from the first, it answers.
+    #[prost(uint32, tag = "2")]
+    pub answered: u32,
 }
 /// With a position: go on reading my feed from there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
