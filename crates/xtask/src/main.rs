@@ -39,17 +39,11 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// The simulation over a range of seeds, in release
+    /// The simulation over a range of seeds, in release: `--seeds N --steps M --from S`
     Simulate {
-        /// How many seeds
-        #[arg(long, default_value_t = 100)]
-        seeds: u64,
-        /// How many steps each
-        #[arg(long, default_value_t = 1000)]
-        steps: usize,
-        /// The first seed
-        #[arg(long, default_value_t = 0)]
-        from: u64,
+        /// What the program takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Generate the wire's code where `node` keeps it
     Proto,
@@ -84,11 +78,8 @@ fn main() -> Result<()> {
             }
             run(&mut command)
         }
-        Task::Simulate { seeds, steps, from } => {
+        Task::Simulate { arguments } => {
             cargo(&["build", "--release", "--workspace", "--bins"])?;
-            let numbers =
-                [("--seeds", seeds.to_string()), ("--steps", steps.to_string()), ("--from", from.to_string())];
-            let arguments = numbers.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
             run(Command::new("target/release/simulate").args(arguments))
         }
         Task::Proto => cargo(&["run", "--package", "proto"]),
