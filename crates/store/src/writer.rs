@@ -163,7 +163,7 @@ impl Checkpointer {
         Self(connection)
     }
 
-    /// Copies what the log holds, once that is [`LOG_PAGES`]; readers and the writer go on meanwhile.
+    /// Copies what the log holds, once that is 4 MiB; readers and the writer go on meanwhile.
     ///
     /// # Errors
     /// When the disk refuses: the log keeps everything.
