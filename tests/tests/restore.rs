@@ -144,7 +144,8 @@ fn what_is_no_backup_is_refused_and_nothing_is_changed() {
     std::fs::write(&garbage, "no database at all").unwrap();
     let bytes = std::fs::read(&backup).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-    for file in [&garbage, &cut, &network.path("nowhere")] {
+    assert_eq!(network.hub.try_run(&["restore", &garbage]).unwrap().code, 4, "no database at all");
+    for file in [&cut, &network.path("nowhere")] {
         let refused = network.hub.try_run(&["restore", file]).unwrap();
         assert!(refused.code == 4 || refused.code == 5 || refused.code == 1, "{file}: {refused:?}");
     }

@@ -116,7 +116,7 @@ fn prepare(
     incarnation: Incarnation,
 ) -> Result<(NodeRow, Option<Timestamp>), StoreError> {
     let not_one = || StoreError::Refused(format!("{} is not a backup of a node", backup.display()));
-    let mut connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|_| not_one())?;
     let found = version(&connection).map_err(|_| not_one())?;
     if found == 0 {
         return Err(not_one());

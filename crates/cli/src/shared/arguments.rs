@@ -55,7 +55,7 @@ pub enum Shared {
     },
     /// Put a backup back, into an empty directory or over a node that is stopped
     #[command(
-        after_help = "What this node had told others since the backup comes back from them at the next exchange. The database that\nstood there before is kept beside it, as before-restore-NUMBER.db.\n\nExample:\n  restore ~/backups/chapter-2026-11-22.db"
+        after_help = "What this node had told others since the backup comes back from them at the next exchange. The database that stood there before is kept beside it, as before-restore-NUMBER.db.\n\nExample:\n  restore ~/backups/chapter-2026-11-22.db"
     )]
     Restore {
         /// The backup
