@@ -468,7 +468,7 @@ impl World {
             }
             Effect::Look(scope, look) if store::writes(&look) => {
                 self.compared += u64::from(at == 0 && matches!(look, Look::MoveCursor(_)));
-                let found = state.writer.commit(|tx| tx.write_look(&link, scope, &look, now))?;
+                let found = state.writer.commit(|tx| tx.write_look(&link, scope, look, now))?;
                 self.committed(node);
                 Event::Found(scope, found)
             }

@@ -254,7 +254,7 @@ impl Driver<'_> {
             let found = move |found: Result<Found, StoreError>| {
                 drop(results.send(found.map(|found| Event::Found(scope, found)).map_err(NodeError::Store)));
             };
-            self.node.write_then(move |tx| tx.write_look(&link, scope, &look, at), found);
+            self.node.write_then(move |tx| tx.write_look(&link, scope, look, at), found);
         } else {
             let node = self.node.clone();
             self.later(move || Ok(Event::Found(scope, node.read(|read| read.look(scope, &look))?)));

@@ -91,22 +91,20 @@ impl Read<'_> {
                    FROM assign a CROSS JOIN document d ON d.id = a.document
                    WHERE a.scope = ? AND a.state = 'held' AND d.state != 'quarantined' AND d.state != 'erased'";
         let id = self.known_scope(scope)?.id;
-        let rows = self.all("compare a scope", sql, params![id], |row| {
+        let each = |row: &rusqlite::Row<'_>| {
             if let Some(heads) = row.get_ref(1)?.as_blob_or_null()? {
                 take(DocId::from_bytes(row.get(0)?), heads);
             }
             Ok(())
-        })?;
-        drop(rows);
-        Ok(())
+        };
+        self.all("compare a scope", sql, params![id], each).map(drop)
     }
 
     fn bucket_sums(&self, scope: ScopeId, buckets: u32) -> Result<Vec<u64>, StoreError> {
         let mut sums = vec![0_u64; buckets as usize];
         self.each_folded(scope, |id, heads| {
             if let Some(sum) = sums.get_mut(bucket_of(id, buckets)) {
-                let [first, ..] = digest_of(id, heads);
-                *sum = sum.wrapping_add(first);
+                *sum = sum.wrapping_add(u64::from_le_bytes(beginning(id, heads)));
             }
         })?;
         Ok(sums)
@@ -117,11 +115,7 @@ impl Read<'_> {
         let mut found = Vec::new();
         self.each_folded(scope, |id, heads| {
             if wanted.contains(&bucket_of(id, of)) {
-                let [first, second, ..] = digest_of(id, heads);
-                let mut fingerprint = [0; 16];
-                fingerprint[..8].copy_from_slice(&first.to_le_bytes());
-                fingerprint[8..].copy_from_slice(&second.to_le_bytes());
-                found.push((id, fingerprint));
+                found.push((id, beginning(id, heads)));
             }
         })?;
         Ok(found)
@@ -161,8 +155,8 @@ impl Read<'_> {
         Ok(record.changes().into_iter().map(|(_, written)| written.hash).collect())
     }
 
-    /// Whole documents and single changes, as many as fit into a frame, in the order given.
-    /// With how many documents and changes that is.
+    /// Whole documents and single changes, as many as fit into a frame, in the order given; and how many of the documents
+    /// and of the changes that answers.
     fn entries(
         &self,
         scope: ScopeId,
@@ -218,19 +212,19 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When rows can't be written.
-    pub fn write_look(&self, link: &LinkRow, scope: ScopeId, look: &Look, at: Timestamp) -> Result<Found, StoreError> {
+    pub fn write_look(&self, link: &LinkRow, scope: ScopeId, look: Look, at: Timestamp) -> Result<Found, StoreError> {
         match look {
             Look::Log(entries) => {
-                self.log_entries(link, &Examined::entries(scope, entries.clone()), true, at)?;
+                self.log_entries(link, &Examined::entries(scope, entries), true, at)?;
                 Ok(Found::Written)
             }
             Look::Answer(Question::Take(entries)) => {
-                self.log_entries(link, &Examined::entries(scope, entries.clone()), true, at)?;
+                self.log_entries(link, &Examined::entries(scope, entries), true, at)?;
                 Ok(Found::Reply(Reply::Took))
             }
             Look::MoveCursor(cursor) => {
                 if let Some(cursor) = cursor {
-                    self.move_cursor(link, scope, *cursor)?;
+                    self.move_cursor(link, scope, cursor)?;
                 }
                 if link.direction == Direction::Down {
                     self.feed_open_proposals(scope)?;
@@ -238,7 +232,7 @@ impl Tx<'_> {
                 Ok(Found::Written)
             }
             Look::Sums(_) | Look::Match { .. } | Look::Changes(_) | Look::Entries { .. } | Look::Answer(_) => {
-                self.look(scope, look)
+                self.look(scope, &look)
             }
         }
     }
@@ -277,12 +271,8 @@ fn bucket_of(id: DocId, buckets: u32) -> usize {
     (u32::from_be_bytes([a, b, c, d]) % buckets.max(1)) as usize
 }
 
-/// The digest of a document at its heads, as four numbers.
-fn digest_of(id: DocId, heads: &[u8]) -> [u64; 4] {
-    let bytes = ScopeSum::of(id, &split_hashes(heads)).to_bytes();
-    let mut numbers = [0; 4];
-    for (number, chunk) in numbers.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        *number = u64::from_le_bytes(*chunk);
-    }
-    numbers
+/// The first bytes of the digest of a document at its heads.
+fn beginning<const N: usize>(id: DocId, heads: &[u8]) -> [u8; N] {
+    let digest = ScopeSum::of(id, &split_hashes(heads)).to_bytes();
+    std::array::from_fn(|at| digest[at])
 }
