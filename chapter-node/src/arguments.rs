@@ -44,6 +44,15 @@ pub(crate) enum Command {
     /// One full exchange with the network. Exit 3 if it can't be reached: nothing is lost
     #[command(after_help = "Example:\n  chapter-node sync && chapter-node state-hash")]
     Sync,
+    /// Hand someone back whom the network placed here
+    #[command(after_help = "Example:\n  chapter-node return 2f6d1c0a --reason \"lives in San Francisco now\"")]
+    Return {
+        /// Her id
+        id: String,
+        /// Why; the network reads it
+        #[arg(long)]
+        reason: String,
+    },
     /// Notes that stay in this chapter, on this node
     #[command(subcommand)]
     Note(Note),

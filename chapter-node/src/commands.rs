@@ -33,6 +33,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             serve(&node, ServePlan { http, grpc: None, router: site::router(&node) })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, out),
+        Command::Return { id, reason } => {
+            let node = globals.open(PROGRAM)?;
+            let transfer = node.return_person(find_person(&node, &id)?.document, reason.as_str().into(), &by)?;
+            out.result(&json!({"id": transfer.to_string()}), || transfer.to_string());
+            Ok(())
+        }
         Command::Note(command) => note(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Card(command) => card(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Today => today(&globals.open(PROGRAM)?, out),

@@ -1,8 +1,10 @@
 //! Sign-ups from a CSV file: every row is read and placed before anything is stored.
 
+use std::fmt::Display;
+use std::io;
 use std::path::Path;
 
-use atlas::Atlas;
+use atlas::{Atlas, TerritorySet};
 use cli::{Failure, Out};
 use model::{SignUp, SignUpOrigin};
 use node::{Node, NodeError, Posted, SignedUp};
@@ -14,6 +16,13 @@ use crate::routing::Routing;
 const ROWS_MAX: usize = 1_000_000;
 /// The most columns: a person has at most 50 fields of her own, beside the ones that have names.
 const COLUMNS_MAX: usize = 60;
+
+/// A file with its rows as they are, none of them read.
+struct Table {
+    names: Vec<String>,
+    /// By number; the head is row 1.
+    rows: Vec<(usize, Result<csv::ByteRecord, String>)>,
+}
 
 /// A row as it was read.
 struct Row {
@@ -38,9 +47,28 @@ pub(crate) fn run(node: &Node, file: &Path, dry_run: bool, out: Out) -> Result<(
 }
 
 fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
-    let unreadable =
-        |error: &dyn std::fmt::Display| Failure::refused(format!("{} can't be read: {error}", file.display()));
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(|error| unreadable(&error))?;
+    let unreadable = |error: &dyn Display| Failure::refused(format!("{} can't be read: {error}", file.display()));
+    let opened = std::fs::File::open(file).map_err(|error| unreadable(&error))?;
+    let Table { names, rows } = table(opened, unreadable)?;
+    let (atlas, country) = (Routing::new(node).atlas()?, node.row().country.clone());
+    let read_one = |(number, record): &(usize, Result<csv::ByteRecord, String>)| {
+        let read = record.as_ref().map_err(Clone::clone);
+        Row { number: *number, read: read.and_then(|record| read_row(&names, record, &country, &atlas)) }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = rows.len().div_ceil(cores).max(1);
+    let read = std::thread::scope(|scope| {
+        let read_share = |share| scope.spawn(move || <[_]>::iter(share).map(read_one).collect::<Vec<_>>());
+        let threads: Vec<_> = rows.chunks(share).map(read_share).collect();
+        threads.into_iter().map(|thread| thread.join().ok()).collect::<Option<Vec<_>>>()
+    });
+    let read = read.ok_or_else(|| Failure::failed("reading the rows broke off"))?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// The rows of a file that has a head which names people.
+fn table(file: impl io::Read, unreadable: impl Fn(&dyn Display) -> Failure) -> Result<Table, Failure> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let head = reader.byte_headers().map_err(|error| unreadable(&error))?;
     let names: Vec<String> = head
         .iter()
@@ -53,8 +81,7 @@ fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
         let hint = "name the columns as OSDI does: given_name, family_name, email, phone, postal_code, locality, region, country";
         return Err(unreadable(&"it has neither a column email nor phone").hint(hint));
     }
-    let (atlas, country) = (Routing::new(node).atlas()?, node.row().country.clone());
-    let mut cells = Vec::new();
+    let mut rows = Vec::new();
     let mut records = reader.byte_records();
     for nth in 0.. {
         let line = records.reader().position().line();
@@ -67,21 +94,20 @@ fn read(node: &Node, file: &Path) -> Result<Vec<Row>, Failure> {
         if nth == ROWS_MAX {
             return Err(unreadable(&format!("it has more than {ROWS_MAX} rows")).hint("split the file"));
         }
-        cells.push((nth + 2, record.map_err(|error| error.to_string())));
+        rows.push((nth + 2, record.map_err(|error| error.to_string())));
     }
-    let read_one = |(number, record): &(usize, Result<csv::ByteRecord, String>)| {
-        let read = record.as_ref().map_err(Clone::clone);
-        Row { number: *number, read: read.and_then(|record| read_row(&names, record, &country, &atlas)) }
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = cells.len().div_ceil(cores).max(1);
-    let rows = std::thread::scope(|scope| {
-        let read_share = |share| scope.spawn(move || <[_]>::iter(share).map(read_one).collect::<Vec<_>>());
-        let threads: Vec<_> = cells.chunks(share).map(read_share).collect();
-        threads.into_iter().map(|thread| thread.join().ok()).collect::<Option<Vec<_>>>()
-    });
-    let rows = rows.ok_or_else(|| Failure::failed("reading the rows broke off"))?;
-    Ok(rows.into_iter().flatten().collect())
+    Ok(Table { names, rows })
+}
+
+/// How many rows of a file are sign-ups. For the fuzzer, which has no node: no territories, no country but one.
+///
+/// # Panics
+/// When the index over no territories can't be made, which needs none.
+pub fn reads_csv(bytes: &[u8]) -> usize {
+    let atlas = Atlas::new(TerritorySet::default(), "US").expect("an index over no territories");
+    let Ok(Table { names, rows }) = table(bytes, |error| Failure::refused(error.to_string())) else { return 0 };
+    let read = |record: &csv::ByteRecord| read_row(&names, record, "US", &atlas).is_ok();
+    rows.iter().filter(|(_, record)| record.as_ref().is_ok_and(read)).count()
 }
 
 fn read_row(

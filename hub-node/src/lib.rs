@@ -16,6 +16,8 @@ mod site;
 use std::process::ExitCode;
 
 use arguments::Arguments;
+#[doc(hidden)]
+pub use import::reads_csv;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {

@@ -104,8 +104,9 @@ fn answer(hub: &Hub, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem
     let taken = take(hub, sign_up, SignUpOrigin::Api).map_err(failed)?;
     let body = taken.json(node.now()).to_string();
     if let Some(key) = key {
-        let (kept, at) = (body.clone(), node.now());
-        node.write(Priority::Interactive, move |tx| tx.keep_answer(&key, &request, &kept, at)).map_err(failed)?;
+        let (kept, person, at) = (body.clone(), taken.done.person, node.now());
+        node.write(Priority::Interactive, move |tx| tx.keep_answer((&key, &request), &kept, person, at))
+            .map_err(failed)?;
     }
     Ok(body)
 }

@@ -3,8 +3,10 @@
 //! **Invariant:** nothing here is a stand-in for what a user would run: real binaries, real databases, real sockets.
 
 pub mod floor;
+pub mod fuzzing;
 pub mod harness;
 pub mod http;
+pub mod proxy;
 pub mod sign_ups;
 pub mod story;
 pub mod world;

@@ -3,9 +3,10 @@
 //! **Invariant:** the same seed gives the same run. A crash drops the connection without commit and forgets every value in
 //! memory; what was committed is there afterwards.
 
+mod going;
 mod lives;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -18,8 +19,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use record::{Record, Stamp, Write};
 use store::{
-    Direction, DocState, Edited, Examined, LinkRow, NewChapter, NewDocument, NewLink, NewNote, NodeKind, NodeRow,
-    NoteKind, Reader, ScopeRole, Store, Writer, fold_one,
+    Direction, DocState, Examined, LinkRow, NewChapter, NewDocument, NewLink, NewNote, NodeKind, NodeRow, NoteKind,
+    ProofKey, Reader, ScopeRole, Store, Writer, fold_one,
 };
 use tempfile::TempDir;
 
@@ -157,12 +158,28 @@ impl World {
                 self.cut(pair);
                 Ok(())
             }
-            34..42 => self.open(pair),
+            34..40 => self.open(pair),
+            40 => self.propose_transfer(node),
+            41 => self.go_on(node),
             42..54 => self.fold(node),
             54..64 => self.tell_moved(pair),
             64..66 => self.heartbeat(pair),
             // An exchange takes a dozen of these: fewer at a time, and links would be cut before they come to anything.
             _ => (0..self.rng.random_range(1..12)).try_for_each(|_| self.run_something(pair)),
+        }
+    }
+
+    /// One of the rarer acts.
+    fn go_on(&mut self, node: usize) -> Result<()> {
+        match self.rng.random_range(0..12) {
+            0..4 => self.answer(node),
+            4 => self.take_without_asking(),
+            5 => self.erase(node),
+            6 => {
+                self.wait_days();
+                Ok(())
+            }
+            _ => self.do_owed(node).map(drop),
         }
     }
 
@@ -196,6 +213,7 @@ impl World {
             }
             for node in 0..self.nodes.len() {
                 moved |= self.fold_all(node)?;
+                moved |= self.do_owed(node)?;
             }
             quiet = if moved { 0 } else { quiet + 1 };
             if quiet == 3 {
@@ -210,7 +228,17 @@ impl World {
             let scope = self.nodes[n].scope.context("a chapter has a scope")?;
             let here = self.nodes[n].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
             let hub = self.nodes[0].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
-            ensure!(here.0 == hub.0, "chapter {n} and the hub hold different things: {:?} and {:?}", here.0, hub.0);
+            if here.0 != hub.0 {
+                let (mine, theirs): (BTreeSet<_>, BTreeSet<_>) = (here.1.iter().collect(), hub.1.iter().collect());
+                let mut told = Vec::new();
+                for id in mine.symmetric_difference(&theirs) {
+                    for (at, node) in [(0, 0), (1, n)] {
+                        let line = self.nodes[node].reader.at_once(|read| read.standing(**id))?;
+                        told.push(format!("{} {id}: {line}", ["hub", "chapter"][at]));
+                    }
+                }
+                bail!("chapter {n} and the hub hold different things: {told:#?}");
+            }
             for id in here.1 {
                 let mine = self.nodes[n].reader.at_once(|read| read.person(id))?.supporter;
                 let theirs = self.nodes[0].reader.at_once(|read| read.person(id))?.supporter;
@@ -221,18 +249,16 @@ impl World {
             let found = node.reader.at_once(|read| read.verify())?;
             ensure!(found.is_empty(), "node {n}: {found:?}");
             let tally = node.reader.at_once(|read| read.tally())?;
-            let refused = node.reader.at_once(|read| read.refusals(5))?;
-            ensure!(
-                tally.refused + tally.missing + tally.quarantined == 0,
-                "node {n} refused something: {tally:?} {refused:?}"
-            );
-            for id in node.made.clone() {
-                node.reader
-                    .at_once(|read| read.person(id))
-                    .with_context(|| format!("{id}, acknowledged by node {n}, is gone"))?;
+            ensure!(tally.quarantined == 0, "node {n} quarantined something: {tally:?}");
+            // Only what was written to someone who had left already is not taken.
+            for refusal in node.reader.at_once(|read| read.refusals(1000))? {
+                let held = node.reader.at_once(|read| read.holders(refusal.document))?;
+                let own = node.scope.map_or(held.len() > 1, |own| held.contains(&own));
+                ensure!(!own, "node {n} refused something: {refusal:?}, held by {held:?}");
             }
         }
-        Ok(())
+        self.check_made()?;
+        self.check_erased()
     }
 
     fn stamp(&self, node: usize) -> Stamp {
@@ -297,7 +323,6 @@ impl World {
 
     fn edit(&mut self, node: usize) -> Result<()> {
         let Some(id) = self.somebody(node)? else { return Ok(()) };
-        let Some(mut loaded) = self.nodes[node].reader.at_once(|read| read.load(id))? else { return Ok(()) };
         let name = format!("Name{}", self.rng.random_range(0..5));
         let event = self.next_event();
         let writes = match self.rng.random_range(0..4) {
@@ -309,13 +334,7 @@ impl World {
                 vec![Write::event(&model::Event { id: event, at: self.now, by: None, body })]
             }
         };
-        let stamp = self.stamp(node);
-        if let Some(written) = loaded.record.edit(&writes, &stamp) {
-            let edited = Edited::new(loaded, written, stamp.actor, &Ladder::default());
-            self.nodes[node].writer.commit(|tx| tx.put_edit(&edited))?;
-            self.committed(node);
-        }
-        Ok(())
+        self.write(node, id, &writes)
     }
 
     fn keep_note(&mut self, node: usize) -> Result<()> {
@@ -386,6 +405,7 @@ impl World {
 
     fn handle(&mut self, pair: usize, at: usize, event: Event) -> Result<()> {
         let Some(engine) = &mut self.pairs[pair][at].engine else { return Ok(()) };
+        if std::env::var("TRACE").is_ok() { eprintln!("{pair}/{at} <- {event:?}"); }
         for effect in engine.handle(event) {
             match effect {
                 Effect::Send(frame) => {
@@ -540,6 +560,7 @@ fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: 
         country: "US".to_owned(),
         node_id: NodeId(rng.random()),
         incarnation: Incarnation::from_bytes(rng.random()),
+        proof_key: ProofKey::new(rng.random()),
     };
     let store = Store::create(&directory.join(n.to_string()), &row, now, |_| Ok(()))?;
     let (writer, reader) = (store.writer()?, store.reader()?);
@@ -566,6 +587,10 @@ fn check_frame(frame: &Frame) -> Result<()> {
                 has(snapshot) || view.as_ref().is_some_and(|view| has(view.json.as_bytes()))
             }
             Content::Propose { value, .. } => has(value.expose().as_bytes()),
+            Content::Transfer(transfer) => {
+                has(transfer.summary.expose().as_bytes()) || has(transfer.text.expose().as_bytes())
+            }
+            Content::Leave { .. } | Content::Erase { .. } | Content::Receipt(_) => false,
         };
         ensure!(!found, "a private note is on its way out");
     }

@@ -58,7 +58,9 @@ fn dependencies(manifest: &str, dev: Option<()>) -> Vec<String> {
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders = ["crates", "proto", "chapter-node", "hub-node", "tests"].map(|name| root().join(name)).to_vec();
+    let mut folders = ["crates", "proto", "chapter-node", "hub-node", "tests", "fuzz/fuzz_targets"]
+        .map(|name| root().join(name))
+        .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -2,7 +2,10 @@
 
 use crate::reconcile::{Question, Reply};
 
-use model::{Digest, DocId, EventId, Incarnation, Kind, NodeId, ProposalId, ScopeId, ScopeSum, Timestamp};
+use model::{
+    Digest, DocId, EraseId, EventId, Incarnation, Kind, NodeId, Personal, ProposalId, ScopeId, ScopeSum, Timestamp,
+    TransferId,
+};
 
 /// A place in a feed: the row's number and its digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +96,75 @@ pub struct ViewRow {
     pub json: String,
 }
 
+/// The parent's word for what it says of a document, which a child keeps and returns when the parent has forgotten:
+/// the first 16 bytes of an HMAC that only the parent can make.
+pub type Proof = [u8; 16];
+
+/// A node's word that it did what was asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// The document has left: nothing of it is here but a stub.
+    Left {
+        /// The assignment that ended.
+        epoch: u64,
+    },
+    /// The document does not go without the chapter's word: it stays readable here.
+    Kept {
+        /// The assignment that ended.
+        epoch: u64,
+    },
+    /// The document is erased: not one byte of it is left.
+    Erased {
+        /// The erasure.
+        erasure: EraseId,
+    },
+}
+
+/// Which part the child has in a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// It gives her.
+    Give,
+    /// It takes her.
+    Take,
+}
+
+/// Where a transfer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferState {
+    /// It is proposed.
+    Open,
+    /// The child agrees to its part.
+    Agreed,
+    /// One of the two does not.
+    Declined,
+    /// It has happened.
+    Done,
+}
+
+/// A transfer as the sender knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transfer {
+    /// Its id.
+    pub id: TransferId,
+    /// The child's part.
+    pub side: Side,
+    /// Where it stands.
+    pub state: TransferState,
+    /// The giving chapter's assignment on which it stands.
+    pub epoch: u64,
+    /// The receiving chapter's short name; empty: back to the network.
+    pub to: String,
+    /// Who she is, for a chapter that does not have her record yet.
+    pub summary: Personal,
+    /// The hand-over note, or why it was declined.
+    pub text: Personal,
+    /// Whether she was asked and agreed.
+    pub agreed: bool,
+    /// When it was proposed.
+    pub at: Timestamp,
+}
+
 /// What a feed's row brings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
@@ -113,7 +185,31 @@ pub enum Content {
         heads: Vec<Digest>,
         /// Its view, so that it can be listed before it is loaded.
         view: Option<ViewRow>,
+        /// The parent's word for it.
+        proof: Proof,
     },
+    /// A document leaves the scope. Flows from parent to child only.
+    Leave {
+        /// Which assignment of the document takes this one's place, counted by the parent.
+        epoch: u64,
+        /// The parent's word for it.
+        proof: Proof,
+        /// Whether it has come to where it goes: until then the child keeps it, read-only.
+        arrived: bool,
+    },
+    /// A document is deleted everywhere. Flows from parent to child only.
+    Erase {
+        /// The erasure.
+        erasure: EraseId,
+        /// When it was carried out.
+        at: Timestamp,
+        /// The parent's word for it.
+        proof: Proof,
+    },
+    /// That it was done. Flows from child to parent only.
+    Receipt(Receipt),
+    /// A transfer, both ways.
+    Transfer(Transfer),
     /// A value that someone posted for a known person waits for the chapter's word. Flows from parent to child only.
     Propose {
         /// The proposal.
@@ -123,7 +219,7 @@ pub enum Content {
         /// The key that it is for.
         key: String,
         /// The value.
-        value: model::Personal,
+        value: Personal,
         /// When it was posted.
         at: Timestamp,
     },
@@ -138,6 +234,8 @@ impl Content {
                 snapshot.len() + 32 * heads.len() + view.as_ref().map_or(0, |view| view.json.len())
             }
             Self::Propose { key, value, .. } => key.len() + value.expose().len(),
+            Self::Leave { .. } | Self::Erase { .. } | Self::Receipt(_) => 64,
+            Self::Transfer(transfer) => 64 + transfer.summary.expose().len() + transfer.text.expose().len(),
         }
     }
 }

@@ -9,10 +9,11 @@ mod link;
 mod reconcile;
 
 pub use frame::{
-    Ack, Batch, Bye, Content, Cursor, Entry, Frame, Head, Hello, Position, Refused, RefusedWhy, ScopeHello, ViewRow,
+    Ack, Batch, Bye, Content, Cursor, Entry, Frame, Head, Hello, Position, Proof, Receipt, Refused, RefusedWhy,
+    ScopeHello, Side, Transfer, TransferState, ViewRow,
 };
 pub use link::{CursorVerdict, Effect, Event, Link, LinkState, LocalScope, Me, ProtocolError, Saved};
-pub use reconcile::{Changes, Fingerprint, Found, Look, Question, Reply};
+pub use reconcile::{Changes, Claim, Claimed, ERASED, Fingerprint, Found, Look, Question, Reply};
 
 /// The protocol's versions that this end speaks, oldest and newest.
 pub const PROTOCOL: (u32, u32) = (1, 1);

@@ -9,9 +9,9 @@
 
 use std::collections::VecDeque;
 
-use model::{Digest, DocId, Incarnation};
+use model::{Digest, DocId, EraseId, Incarnation, Timestamp};
 
-use crate::frame::{Cursor, Entry, Position};
+use crate::frame::{Cursor, Entry, Position, Proof};
 
 /// The fewest and the most buckets of a scope: 16 documents in each at least, and 8 KiB of sums at most.
 const BUCKETS: (u32, u32) = (16, 1024);
@@ -23,9 +23,44 @@ const BUCKETS_LISTED: usize = 16;
 const DOCUMENTS_COMPARED: usize = 64;
 /// The most changes that are fetched or given in one frame.
 const CHANGES_MOVED: usize = 500;
+/// Documents of which the child says in one answer what it knows of their assignment: 60 KiB.
+const DOCUMENTS_CLAIMED: usize = 1_000;
+
+/// What a child was told of a document by its parent, with the parent's own word for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// It is in the scope.
+    Held {
+        /// Since which assignment.
+        epoch: u64,
+        /// The parent's word.
+        proof: Proof,
+    },
+    /// It has left the scope.
+    Left {
+        /// By which assignment.
+        epoch: u64,
+        /// The parent's word.
+        proof: Proof,
+    },
+    /// It was erased.
+    Erased {
+        /// The erasure.
+        erasure: EraseId,
+        /// When.
+        at: Timestamp,
+        /// The parent's word.
+        proof: Proof,
+    },
+}
+
+/// A document with what the child was told of it.
+pub type Claim = (DocId, Claimed);
 
 /// Says at which heads a document stands: the first 16 bytes of SHA-256(doc_id, sorted heads).
 pub type Fingerprint = [u8; 16];
+/// The fingerprint of a document that was erased.
+pub const ERASED: Fingerprint = [0xEE; 16];
 /// Changes of a document, in the order in which they were made.
 pub type Changes = (DocId, Vec<Digest>);
 
@@ -42,6 +77,8 @@ pub enum Question {
         /// Of how many.
         of: u32,
     },
+    /// What did I tell you of these documents? One of us holds them here, the other does not.
+    Claim(Vec<DocId>),
     /// These are my changes of documents that differ: which have you that I have not, and which do you need?
     Compare(Vec<Changes>),
     /// Send me these.
@@ -64,6 +101,8 @@ pub enum Reply {
     },
     /// To [`Question::List`].
     Listed(Vec<(DocId, Fingerprint)>),
+    /// To [`Question::Claim`]: of those of which it was told something.
+    Claimed(Vec<Claim>),
     /// To [`Question::Compare`].
     Compared {
         /// How many of the documents, from the first, were compared: as many as fit into a frame, at least one.
@@ -100,9 +139,16 @@ pub enum Look {
         /// What the child holds.
         theirs: Vec<(DocId, Fingerprint)>,
     },
+    /// Settle which of these documents the scope holds, by what the child was told; write it.
+    Settle {
+        /// The documents, each with whether the child lists it.
+        asked: Vec<(DocId, bool)>,
+        /// What it was told.
+        claims: Vec<Claim>,
+    },
     /// The changes of these documents.
     Changes(Vec<DocId>),
-    /// The bytes to give: whole documents, and changes.
+    /// The bytes to give: whole documents (or that they left, or were erased), and changes.
     Entries {
         /// Documents that the child does not hold.
         documents: Vec<DocId>,
@@ -124,10 +170,19 @@ pub enum Found {
     Sums(Vec<u64>, Position),
     /// To [`Look::Match`].
     Matched {
-        /// Documents that the child does not hold.
-        missing: Vec<DocId>,
+        /// Documents that were erased here.
+        give: Vec<DocId>,
+        /// Documents that only one end holds, each with whether the child lists it.
+        claim: Vec<(DocId, bool)>,
         /// Documents that are to be compared.
         differing: Vec<DocId>,
+    },
+    /// To [`Look::Settle`].
+    Settled {
+        /// Documents of which the child is to be told: that they are in the scope, or left it, or were erased.
+        give: Vec<DocId>,
+        /// Documents that are to be compared.
+        compare: Vec<DocId>,
     },
     /// To [`Look::Changes`]: as many documents as fit into a frame, from the first, at least one.
     Changes(Vec<Changes>),
@@ -144,6 +199,7 @@ pub enum Found {
 enum Asked {
     Sums,
     List,
+    Claim,
     Compare,
     Fetch,
     Take,
@@ -155,6 +211,7 @@ impl Asked {
         match question {
             Question::Sums(_) => Self::Sums,
             Question::List { .. } => Self::List,
+            Question::Claim(_) => Self::Claim,
             Question::Compare(_) => Self::Compare,
             Question::Fetch(_) => Self::Fetch,
             Question::Take(_) => Self::Take,
@@ -167,6 +224,7 @@ impl Asked {
             (self, reply),
             (Self::Sums, Reply::Differ { .. })
                 | (Self::List, Reply::Listed(_))
+                | (Self::Claim, Reply::Claimed(_))
                 | (Self::Compare, Reply::Compared { .. })
                 | (Self::Fetch, Reply::Fetched { .. })
                 | (Self::Take, Reply::Took)
@@ -201,6 +259,8 @@ pub(crate) struct Reconciling {
     pub(crate) again: bool,
     differing: VecDeque<u32>,
     listed: Vec<u32>,
+    to_claim: VecDeque<(DocId, bool)>,
+    claiming: Vec<(DocId, bool)>,
     to_compare: VecDeque<DocId>,
     comparing: Vec<DocId>,
     to_enter: VecDeque<DocId>,
@@ -225,6 +285,8 @@ impl Reconciling {
             again: false,
             differing: VecDeque::new(),
             listed: Vec::new(),
+            to_claim: VecDeque::new(),
+            claiming: Vec::new(),
             to_compare: VecDeque::new(),
             comparing: Vec::new(),
             to_enter: VecDeque::new(),
@@ -260,9 +322,15 @@ impl Reconciling {
                 self.head = head;
                 Some(Next::Ask(Question::Sums(sums)))
             }
-            Found::Matched { missing, differing } => {
-                self.to_enter.extend(missing);
+            Found::Matched { give, claim, differing } => {
+                self.to_enter.extend(give);
+                self.to_claim.extend(claim);
                 self.to_compare.extend(differing);
+                Some(self.next())
+            }
+            Found::Settled { give, compare } => {
+                self.to_enter.extend(give);
+                self.to_compare.extend(compare);
                 Some(self.next())
             }
             Found::Changes(changes) => {
@@ -306,6 +374,11 @@ impl Reconciling {
             Reply::Listed(theirs) => {
                 let buckets = std::mem::take(&mut self.listed);
                 Next::Look(Look::Match { buckets, of: self.buckets, theirs })
+            }
+            Reply::Claimed(mut claims) => {
+                let asked = std::mem::take(&mut self.claiming);
+                claims.retain(|(document, _)| asked.iter().any(|(asked, _)| asked == document));
+                Next::Look(Look::Settle { asked, claims })
             }
             Reply::Compared { documents, have, need } => {
                 self.put_back(documents.max(1));
@@ -351,6 +424,11 @@ impl Reconciling {
             self.fetching = portion(&self.to_fetch);
             take_changes(&mut self.to_fetch, self.fetching.iter().map(|(_, changes)| changes.len()).sum());
             return Next::Ask(Question::Fetch(self.fetching.clone()));
+        }
+        if !self.to_claim.is_empty() {
+            let count = self.to_claim.len().min(DOCUMENTS_CLAIMED);
+            self.claiming = self.to_claim.drain(..count).collect();
+            return Next::Ask(Question::Claim(self.claiming.iter().map(|(document, _)| *document).collect()));
         }
         if !self.to_compare.is_empty() {
             let count = self.to_compare.len().min(DOCUMENTS_COMPARED);
@@ -430,7 +508,7 @@ mod tests {
     fn a_child_that_needs_what_was_not_named_gets_nothing_and_the_comparison_ends() {
         let mut parent = listing();
         parent.reply(Reply::Listed(vec![(id(1), [0; 16])]), LIFE);
-        let next = parent.found(Found::Matched { missing: Vec::new(), differing: vec![id(1)] });
+        let next = parent.found(Found::Matched { give: Vec::new(), claim: Vec::new(), differing: vec![id(1)] });
         assert!(matches!(next, Some(Next::Look(Look::Changes(documents))) if documents == [id(1)]));
         parent.found(Found::Changes(vec![(id(1), Vec::new())]));
         let need = vec![(id(9), vec![Digest([7; 32])]), (id(1), vec![Digest([8; 32])])];

@@ -95,6 +95,14 @@ uuid_id!(
     ProposalId
 );
 uuid_id!(
+    /// A transfer's id.
+    TransferId
+);
+uuid_id!(
+    /// An erasure's id.
+    EraseId
+);
+uuid_id!(
     /// A scope's id. A chapter is a scope; its slug can be renamed, its id can't.
     ScopeId
 );

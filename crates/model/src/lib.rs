@@ -21,7 +21,9 @@ mod time;
 pub use address::{PostalAddress, normalise_country, normalise_region};
 pub use card::ChapterCard;
 pub use event::{AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Event, MoveKind, PlacementFact, SignUpOrigin};
-pub use id::{ActorId, Digest, DocId, EventId, IdError, Incarnation, Kind, NodeId, ProposalId, ScopeId, Slug};
+pub use id::{
+    ActorId, Digest, DocId, EraseId, EventId, IdError, Incarnation, Kind, NodeId, ProposalId, ScopeId, Slug, TransferId,
+};
 pub use key::{ADDRESS, CONSENT, CUSTOM, EMAIL, EVENT, Key, KeyError, PHONE, STATUS, TAG, TEXT_FIELDS};
 pub use ladder::{Evidence, EvidenceRule, Ladder, MoveRefused, Relation, Rung, RungId};
 pub use personal::Personal;

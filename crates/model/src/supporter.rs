@@ -45,6 +45,9 @@ pub struct Supporter {
     /// Nobody may contact her.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub do_not_contact: bool,
+    /// It was asked that she be deleted everywhere, and not withdrawn: she is in no list and no figure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erasure_asked: bool,
     /// Her rung.
     pub rung: RungId,
     /// The highest rung among her moves.

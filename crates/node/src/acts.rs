@@ -11,7 +11,10 @@ use model::{
     Timestamp,
 };
 use record::{Write, from_sign_up};
-use store::{DocState, Edited, Loaded, NewDocument, NewNote, NodeKind, NoteKind, ProposalState, Resolved, StoreError};
+use store::{
+    DocState, Edited, Loaded, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind, ProposalState, Resolved,
+    StoreError,
+};
 
 use crate::{Node, NodeError, Priority, draw};
 
@@ -82,6 +85,7 @@ pub(crate) struct Plan {
     ends: Option<(ProposalId, ProposalState)>,
     proposals: Option<(EventId, Vec<store::NewProposal>)>,
     places: Option<ScopeId>,
+    transfer: Option<NewTransfer>,
 }
 
 impl Plan {
@@ -103,8 +107,14 @@ impl Plan {
         self
     }
 
+    pub(crate) fn transferring(mut self, transfer: NewTransfer) -> Self {
+        self.transfer = Some(transfer);
+        self
+    }
+
     fn is_empty(&self) -> bool {
         self.writes.is_empty()
+            && self.transfer.is_none()
             && self.notes.is_empty()
             && self.ends.is_none()
             && self.proposals.is_none()
@@ -154,7 +164,7 @@ impl Node {
             if plan.is_empty() {
                 return Ok(());
             }
-            let Plan { writes, notes, ends, proposals, places } = plan;
+            let Plan { writes, notes, ends, proposals, places, transfer } = plan;
             let mut loaded = loaded;
             let stamp = self.stamp(by);
             let written = loaded.record.edit(&writes, &stamp);
@@ -170,6 +180,9 @@ impl Node {
                 }
                 if let Some((sign_up, proposals)) = &proposals {
                     tx.propose(document, *sign_up, proposals, at)?;
+                }
+                if let Some(transfer) = &transfer {
+                    tx.propose_transfer(transfer)?;
                 }
                 places.map_or(Ok(()), |chapter| tx.place(document, chapter))
             });

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** what comes from the wire is within its limits when it leaves here.
 
+mod acts;
 mod compare;
 
 use engine::{
@@ -125,6 +126,12 @@ pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
     }))
 }
 
+/// Whether bytes are a frame that a link of this version takes. For the fuzzer, which has no link.
+pub fn decodes(bytes: &[u8]) -> bool {
+    let within = bytes.len() <= crate::dial::MESSAGE_BYTES_MAX;
+    within && wire::Frame::decode(bytes).is_ok_and(|frame| from_wire(frame).is_ok())
+}
+
 fn scope(raw: &[u8]) -> Outcome<ScopeId> {
     bytes(raw, "scope").map(ScopeId::from_bytes)
 }
@@ -215,14 +222,21 @@ fn entry_to_wire(entry: &Entry) -> wire::Entry {
     use wire::entry::Content as C;
     let content = match &entry.content {
         Content::Change { bytes } => C::Change(bytes.clone()),
-        Content::Enter { kind, epoch, snapshot, heads, view } => C::Enter(wire::Enter {
+        Content::Enter { kind, epoch, snapshot, heads, view, proof } => C::Enter(wire::Enter {
             kind: kind.word().to_owned(),
             epoch: *epoch,
             snapshot: snapshot.clone(),
             heads: heads.iter().map(|head| head.0.to_vec()).collect(),
             view: view.as_ref().map(|view| view.json.clone()),
             view_version: view.as_ref().map_or(0, |view| view.version),
+            proof: proof.to_vec(),
         }),
+        Content::Leave { epoch, proof, arrived } => {
+            C::Leave(wire::Leave { epoch: *epoch, proof: proof.to_vec(), arrived: *arrived })
+        }
+        Content::Erase { erasure, at, proof } => C::Erase(acts::erase_to_wire(*erasure, *at, *proof)),
+        Content::Receipt(receipt) => C::Receipt(acts::receipt_to_wire(*receipt)),
+        Content::Transfer(transfer) => C::Transfer(acts::transfer_to_wire(transfer)),
         Content::Propose { proposal, sign_up, key, value, at } => C::Propose(wire::Propose {
             proposal: proposal.as_bytes().to_vec(),
             sign_up: sign_up.as_bytes().to_vec(),
@@ -246,8 +260,18 @@ fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
                 snapshot: enter.snapshot,
                 heads: enter.heads.iter().map(|head| bytes(head, "head").map(Digest)).collect::<Outcome<_>>()?,
                 view: enter.view.map(|json| ViewRow { version, json }),
+                proof: bytes(&enter.proof, "proof")?,
             }
         }
+        C::Leave(leave) => {
+            Content::Leave { epoch: leave.epoch, proof: bytes(&leave.proof, "proof")?, arrived: leave.arrived }
+        }
+        C::Erase(erase) => {
+            let (erasure, at, proof) = acts::erase_from_wire(&erase)?;
+            Content::Erase { erasure, at, proof }
+        }
+        C::Receipt(receipt) => Content::Receipt(acts::receipt_from_wire(receipt)?),
+        C::Transfer(transfer) => Content::Transfer(acts::transfer_from_wire(transfer)?),
         C::Propose(propose) => {
             within(propose.key.len(), 300, "key")?;
             Content::Propose {

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{ActorId, DocId, EventId, Incarnation, NodeId, ProposalId, ScopeId, Timestamp};
+use model::{ActorId, DocId, EraseId, EventId, Incarnation, NodeId, ProposalId, ScopeId, Timestamp, TransferId};
 
 /// The time by this machine's clock.
 pub(crate) fn now() -> Timestamp {
@@ -37,6 +37,18 @@ pub(crate) fn incarnation() -> Incarnation {
 
 pub(crate) fn node_id() -> NodeId {
     NodeId(rand::random())
+}
+
+pub(crate) fn transfer_id() -> TransferId {
+    TransferId::from_parts(now(), rand::random())
+}
+
+pub(crate) fn erase_id() -> EraseId {
+    EraseId::from_parts(now(), rand::random())
+}
+
+pub(crate) fn proof_key() -> store::ProofKey {
+    store::ProofKey::new(rand::random())
 }
 
 pub(crate) fn actor() -> ActorId {

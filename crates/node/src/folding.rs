@@ -4,7 +4,7 @@ use std::thread;
 
 use store::{FoldOutcome, Folded, fold_one};
 
-use crate::{Node, NodeError, draw};
+use crate::{Node, NodeError, draw, owed};
 
 /// Documents folded in one round: bounds memory (a record has at most 512 KiB) and the commit.
 const ROUND: usize = 256;
@@ -73,6 +73,9 @@ pub(crate) fn fold_loop(node: &Node, stop: &std::sync::atomic::AtomicBool, wake:
                 }
             }
             Err(error) => tracing::error!(%error, "the database can't be read"),
+        }
+        if let Err(error) = owed::do_owed(node) {
+            tracing::error!(%error, "what is owed could not be done; it is tried again");
         }
         if wake.recv().is_err() {
             return;

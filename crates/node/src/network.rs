@@ -44,6 +44,7 @@ impl Node {
             country: draft.country.clone(),
             node_id: draw::node_id(),
             incarnation: draw::incarnation(),
+            proof_key: draw::proof_key(),
         };
         let settings = NetworkSettings { name: draft.name.clone(), ..NetworkSettings::default() };
         let id = draw::doc_id();
@@ -114,6 +115,7 @@ impl Node {
 
 /// The row of a chapter's new node.
 pub(crate) fn chapter_row(name: &str, country: &str, node_id: model::NodeId) -> NodeRow {
-    let incarnation: Incarnation = draw::incarnation();
-    NodeRow { kind: NodeKind::Chapter, name: name.to_owned(), country: country.to_owned(), node_id, incarnation }
+    let (incarnation, proof_key): (Incarnation, _) = (draw::incarnation(), draw::proof_key());
+    let (name, country) = (name.to_owned(), country.to_owned());
+    NodeRow { kind: NodeKind::Chapter, name, country, node_id, incarnation, proof_key }
 }

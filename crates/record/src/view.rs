@@ -99,6 +99,7 @@ impl<'a> Reading<'a> {
             custom: Default::default(),
             consents: Vec::new(),
             do_not_contact: false,
+            erasure_asked: false,
             rung: lowest.clone(),
             peak_rung: lowest,
             looked_after_by: None,
@@ -136,6 +137,9 @@ impl<'a> Reading<'a> {
                 "rung" => self.rungs = self.registers(key),
                 "do_not_contact" => {
                     self.made.do_not_contact = self.registers(key).iter().any(|register| register.state == "set");
+                }
+                "erasure" => {
+                    self.made.erasure_asked = self.registers(key).iter().any(|register| register.state == "asked");
                 }
                 _ => self.plain(key, text, conflict),
             }

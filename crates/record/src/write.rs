@@ -86,6 +86,19 @@ impl Write {
     }
 }
 
+impl Write {
+    /// That nobody may contact her, by an event.
+    pub fn do_not_contact(by: EventId) -> Self {
+        Self::Put("do_not_contact".to_owned(), Register::new("set", by).value())
+    }
+
+    /// That she is to be deleted everywhere, or no longer, in place of all that was said of it.
+    pub fn erasure(asked: bool, by: EventId) -> Self {
+        let state = if asked { "asked" } else { "withdrawn" };
+        Self::Settle("erasure".to_owned(), Register::new(state, by).value())
+    }
+}
+
 /// An event without its id, which is its key.
 #[derive(Serialize)]
 struct StoredEvent<'a> {

@@ -82,8 +82,12 @@ impl Read<'_> {
 
     fn check_documents(&self) -> Result<Vec<Difference>, StoreError> {
         let ladder = self.settings()?.ladder;
-        let ids =
-            self.all("list documents", "SELECT doc_id FROM document WHERE state != 'erased'", [], |row| row.get(0))?;
+        let ids = self.all(
+            "list documents",
+            "SELECT doc_id FROM document WHERE state != 'erased' AND state != 'gone'",
+            [],
+            |row| row.get(0),
+        )?;
         let mut found = Vec::new();
         for id in ids.into_iter().map(DocId::from_bytes) {
             let Some(row) = self.document(id)? else { continue };
@@ -116,8 +120,8 @@ impl Read<'_> {
         let read =
             |row: &rusqlite::Row<'_>| Ok(((row.get::<_, i64>(0)?, row.get::<_, String>(1)?), row.get::<_, i64>(2)?));
         let kept = self.all("read counters", "SELECT scope, name, value FROM counter WHERE value != 0", [], read)?;
-        let sql = "SELECT coalesce(home, 0), 'rung/' || rung, count(*) FROM supporter GROUP BY 1, 2
-                   UNION ALL SELECT coalesce(home, 0), 'conflicts', count(*) FROM supporter WHERE conflicts > 0 GROUP BY 1";
+        let sql = "SELECT coalesce(home, 0), 'rung/' || rung, count(*) FROM supporter WHERE hidden = 0 GROUP BY 1, 2
+                   UNION ALL SELECT coalesce(home, 0), 'conflicts', count(*) FROM supporter WHERE conflicts > 0 AND hidden = 0 GROUP BY 1";
         let counted = self.all("count again", sql, [], read)?;
         let (kept, counted): (BTreeMap<_, _>, BTreeMap<_, _>) =
             (kept.into_iter().collect(), counted.into_iter().collect());

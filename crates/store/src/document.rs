@@ -6,6 +6,8 @@ use model::{ActorId, Digest, DocId, Kind, Ladder, ScopeId, ScopeSum};
 use record::{Record, Written};
 use rusqlite::params;
 
+use engine::Proof;
+
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
@@ -21,7 +23,9 @@ pub enum DocState {
     ReadOnly,
     /// A change could not be folded: the last good view is shown.
     Quarantined,
-    /// Gone.
+    /// It has left this node: there are notes and a stub at most.
+    Gone,
+    /// It was deleted everywhere.
     Erased,
 }
 
@@ -32,6 +36,7 @@ impl DocState {
             Self::Kept => "kept",
             Self::ReadOnly => "read_only",
             Self::Quarantined => "quarantined",
+            Self::Gone => "gone",
             Self::Erased => "erased",
         }
     }
@@ -41,6 +46,7 @@ impl DocState {
             "live" => Self::Live,
             "kept" => Self::Kept,
             "read_only" => Self::ReadOnly,
+            "gone" => Self::Gone,
             "erased" => Self::Erased,
             _ => Self::Quarantined,
         }
@@ -51,6 +57,7 @@ impl DocState {
             Self::Live | Self::Kept => None,
             Self::ReadOnly => Some("it is read-only here"),
             Self::Quarantined => Some("a change to it could not be read"),
+            Self::Gone => Some("it has left"),
             Self::Erased => Some("it was erased"),
         }
     }
@@ -172,7 +179,8 @@ impl Read<'_> {
     /// # Errors
     /// When it can't be read.
     pub fn load(&self, document: DocId) -> Result<Option<Loaded>, StoreError> {
-        let Some(row) = self.document(document)?.filter(|row| row.state != DocState::Erased) else { return Ok(None) };
+        let here = |row: &DocumentRow| !matches!(row.state, DocState::Gone | DocState::Erased);
+        let Some(row) = self.document(document)?.filter(here) else { return Ok(None) };
         let snapshot = self.snapshot(row.id)?;
         let saved = snapshot.as_ref().map(|(_, saved)| saved.as_slice());
         let whole = row.dirty.is_none() || row.state == DocState::Quarantined;
@@ -208,29 +216,28 @@ impl Tx<'_> {
         let mut home = None;
         for scope in scopes {
             let row = self.known_scope(*scope)?;
-            self.assign_new(row.id, document, new.id, &heads, 1)?;
+            self.assign_new(row.id, document, new.id, &heads, (1, None))?;
             match row.role {
                 // What goes up is changes; what goes down is a snapshot.
                 ScopeRole::Own => self.feed(row.id, document, "change", change, None)?,
                 ScopeRole::Network | ScopeRole::Chapter => self.feed(row.id, document, "enter", 1, None)?,
-            }
+            };
             home = home.or((row.role == ScopeRole::Chapter).then_some(row.id));
         }
         let home = if home.is_some() { home } else { self.home_of(document)? };
         self.put_new_view(document, &new.view, home)
     }
 
-    /// Assigns a document that has just been stored, with the sum and count that go with it.
+    /// Assigns a document that has just been stored (again), with the sum and count that go with it.
     pub(crate) fn assign_new(
         &self,
         scope: i64,
         document: i64,
         id: DocId,
         heads: &[Digest],
-        epoch: i64,
+        (epoch, proof): (i64, Option<Proof>),
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO assign (scope, document, epoch, state) VALUES (?, ?, ?, 'held')";
-        self.run("assign a document", sql, params![scope, document, epoch])?;
+        self.assign(scope, document, epoch, proof)?;
         self.add_to_sum(scope, ScopeSum::of(id, heads), 1);
         Ok(())
     }
@@ -248,18 +255,23 @@ impl Tx<'_> {
         self.insert("store a document", sql, row)
     }
 
-    /// Writes the assignment; its epoch is the given one or the next. Gives the epoch.
-    pub(crate) fn assign(&self, scope: i64, document: i64, epoch: Option<i64>) -> Result<i64, StoreError> {
-        let sql = "SELECT epoch FROM assign WHERE scope = ? AND document = ?";
-        let known: Option<i64> = self.one("find an assignment", sql, params![scope, document], |row| row.get(0))?;
-        let epoch = epoch.unwrap_or_else(|| known.unwrap_or(0) + 1);
-        let sql = if known.is_some() {
-            "UPDATE assign SET epoch = ?3, state = 'held' WHERE scope = ?1 AND document = ?2"
-        } else {
-            "INSERT INTO assign (scope, document, epoch, state) VALUES (?1, ?2, ?3, 'held')"
-        };
-        self.run("assign a document", sql, params![scope, document, epoch])?;
-        Ok(epoch)
+    /// Writes the assignment.
+    pub(crate) fn assign(&self, scope: i64, document: i64, epoch: i64, proof: Option<Proof>) -> Result<(), StoreError> {
+        // Not as an upsert: see `put_row` of the view.
+        let sql = "UPDATE assign SET epoch = ?3, state = 'held', proof = ?4 WHERE scope = ?1 AND document = ?2";
+        if self.run("assign a document", sql, params![scope, document, epoch, proof])? > 0 {
+            return Ok(());
+        }
+        let sql = "INSERT INTO assign (scope, document, epoch, state, proof) VALUES (?, ?, ?, 'held', ?)";
+        self.run("assign a document", sql, params![scope, document, epoch, proof]).map(drop)
+    }
+
+    /// The number of a document's next assignment by this node: counted over the scopes of all of its children.
+    pub(crate) fn next_epoch(&self, document: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(a.epoch), 0) + 1 FROM assign a JOIN scope s ON s.id = a.scope
+                   WHERE a.document = ? AND s.role = 'chapter'";
+        let next = self.one("count assignments", sql, params![document], |row| row.get(0))?;
+        Ok(next.unwrap_or(1))
     }
 
     /// Commits an edit that was made here.
@@ -297,9 +309,12 @@ impl Tx<'_> {
             "SELECT id, origin FROM change WHERE document = ? AND id > ? AND id <= ? AND raw IS NOT NULL ORDER BY id";
         let rows =
             self.all("read changes", sql, params![document, after, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        for scope in self.held_in(document)? {
+        for scope in self.fed_to(document)? {
             for (change, origin) in &rows {
-                self.feed(scope, document, "change", *change, *origin)?;
+                let seq = self.feed(scope, document, "change", *change, *origin)?;
+                let sql = "UPDATE leaving SET seq = ? WHERE scope = ? AND document = ?
+                           AND EXISTS (SELECT 1 FROM scope WHERE id = leaving.scope AND role = 'own')";
+                self.run("wait for the parent", sql, params![seq, scope, document])?;
             }
         }
         Ok(())
@@ -401,11 +416,9 @@ impl Tx<'_> {
         if self.home_of(row.id)?.is_some() {
             return Err(StoreError::Refused("she is in a chapter already".to_owned()));
         }
-        let (heads, _) = self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
+        self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
         let scope = self.known_scope(chapter)?.id;
-        let epoch = self.assign(scope, row.id, None)?;
-        self.add_to_sum(scope, ScopeSum::of(document, &heads), 1);
-        self.feed(scope, row.id, "enter", epoch, None)?;
+        self.enter_scope(scope, &row, document, self.next_epoch(row.id)?)?;
         self.move_home(row.id)?;
         self.feed_proposals(scope, row.id)
     }

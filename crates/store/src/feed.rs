@@ -2,8 +2,8 @@
 //!
 //! **Invariant:** `seq` is dense and given in the writer's transaction. What came over a link is not sent back there.
 
-use engine::{Batch, Content, Cursor, CursorVerdict, Entry, LocalScope, Position, ViewRow};
-use model::{Digest, DocId, EventId, Kind, ProposalId, ScopeId, Timestamp, VIEW_VERSION};
+use engine::{Batch, Content, Cursor, CursorVerdict, Entry, LocalScope, Position, Receipt, ViewRow};
+use model::{Digest, DocId, EraseId, EventId, Kind, ProposalId, ScopeId, Timestamp, VIEW_VERSION};
 use record::Record;
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::document::DocumentRow;
 use crate::error::During as _;
 use crate::link::LinkId;
-use crate::{Read, StoreError, Tx};
+use crate::{ProofKey, Read, StoreError, Tx};
 
 /// A row of `feed`.
 struct FeedRow {
@@ -21,13 +21,21 @@ struct FeedRow {
     kind: String,
     reference: i64,
     origin: Option<i64>,
+    digest: Option<[u8; 32]>,
 }
 
-const FEED_ROW: &str = "SELECT f.seq, f.document, f.kind, f.ref, f.origin_link, d.doc_id FROM feed f
+/// To which scope something is sent, and by what it is proved.
+pub(crate) struct Sent {
+    scope: ScopeId,
+    row: i64,
+    key: ProofKey,
+}
+
+const FEED_ROW: &str = "SELECT f.seq, f.document, f.kind, f.ref, f.origin_link, d.doc_id, f.digest FROM feed f
   CROSS JOIN document d ON d.id = f.document";
 
 impl Tx<'_> {
-    /// Appends a row.
+    /// Appends a row; gives its number.
     pub(crate) fn feed(
         &self,
         scope: i64,
@@ -35,10 +43,11 @@ impl Tx<'_> {
         kind: &'static str,
         reference: i64,
         origin: Option<i64>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<i64, StoreError> {
         let seq = self.next_seq(scope)?;
         let sql = "INSERT INTO feed (scope, seq, document, kind, ref, origin_link) VALUES (?, ?, ?, ?, ?, ?)";
-        self.run("feed a row", sql, params![scope, seq, document, kind, reference, origin]).map(drop)
+        self.run("feed a row", sql, params![scope, seq, document, kind, reference, origin])?;
+        Ok(seq)
     }
 }
 
@@ -90,7 +99,17 @@ impl Read<'_> {
         Ok(Some(Position { seq, hash: self.digest_of(scope, &row)? }))
     }
 
+    /// The digests of a document's changes in a feed, by their rows' numbers.
+    pub(crate) fn digests_of(&self, scope: ScopeId, id: i64, document: i64) -> Result<Vec<(u64, Digest)>, StoreError> {
+        let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.document = ? AND f.kind = 'change' AND f.digest IS NULL");
+        let rows = self.all("read a feed", &sql, params![id, document], read_feed_row)?;
+        rows.into_iter().map(|row| Ok((row.seq, self.digest_of(scope, &row)?))).collect()
+    }
+
     fn digest_of(&self, scope: ScopeId, row: &FeedRow) -> Result<Digest, StoreError> {
+        if let Some(kept) = row.digest {
+            return Ok(Digest(kept));
+        }
         let mut hasher = Sha256::new();
         hasher.update(scope.as_bytes());
         hasher.update(row.seq.to_be_bytes());
@@ -146,7 +165,8 @@ impl Read<'_> {
         after: u64,
         bytes: usize,
     ) -> Result<Option<Batch>, StoreError> {
-        let id = self.known_scope(scope)?.id;
+        let to = self.sent_to(scope)?;
+        let id = to.row;
         let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.seq > ? ORDER BY f.seq LIMIT ?");
         let step = "read a feed";
         let mut statement = self.0.prepare_cached(&sql).during(step)?;
@@ -160,7 +180,7 @@ impl Read<'_> {
                 return Ok(None);
             }
             if row.origin != Some(link.0)
-                && let Some(entry) = self.entry(id, &row)?
+                && let Some(entry) = self.entry(&to, &row)?
             {
                 let entry_weight = 64 + entry.content.bytes();
                 if weight > 0 && weight + entry_weight > bytes {
@@ -177,11 +197,18 @@ impl Read<'_> {
         Ok(Some(batch))
     }
 
+    pub(crate) fn sent_to(&self, scope: ScopeId) -> Result<Sent, StoreError> {
+        Ok(Sent { scope, row: self.known_scope(scope)?.id, key: self.proof_key()? })
+    }
+
     /// What a row brings; `None` if there is nothing to bring any more.
-    fn entry(&self, scope: i64, row: &FeedRow) -> Result<Option<Entry>, StoreError> {
+    fn entry(&self, to: &Sent, row: &FeedRow) -> Result<Option<Entry>, StoreError> {
         let content = match row.kind.as_str() {
             "change" => self.change_content(row)?,
-            "enter" => self.enter_content(scope, row.document)?,
+            "enter" => self.enter_content(to, row.id, row.document)?,
+            "leave" | "erase" => self.end_content(to, row.id, row.document)?,
+            "receipt" => self.receipt_content(row.reference)?,
+            "transfer" => self.transfer_content(to.row, row.reference)?,
             _ => self.proposal_content(row)?,
         };
         Ok(content.map(|content| Entry { seq: row.seq, document: row.id, content }))
@@ -228,12 +255,12 @@ impl Read<'_> {
     }
 
     /// A document as it enters a scope that holds it.
-    pub(crate) fn enter_content(&self, scope: i64, document: i64) -> Result<Option<Content>, StoreError> {
+    pub(crate) fn enter_content(&self, to: &Sent, id: DocId, document: i64) -> Result<Option<Content>, StoreError> {
         let sql = "SELECT d.kind, s.heads, s.saved, v.view, a.epoch FROM document d
                    JOIN snapshot s ON s.document = d.id
                    JOIN assign a ON a.document = d.id AND a.scope = ?2 AND a.state = 'held'
                    LEFT JOIN supporter v ON v.document = d.id WHERE d.id = ?1";
-        self.one("read a document that enters", sql, params![document, scope], |row| {
+        self.one("read a document that enters", sql, params![document, to.row], |row| {
             // Without its view a record always fits a frame; the child reads the document instead.
             let view: Option<String> = row.get(3)?;
             let view = view.filter(|view| view.len() <= engine::FRAME_BYTES_MAX / 4);
@@ -243,7 +270,34 @@ impl Read<'_> {
                 snapshot: row.get(2)?,
                 view: view.map(|json| ViewRow { version: VIEW_VERSION, json }),
                 epoch: row.get(4)?,
+                proof: to.key.held(id, to.scope, row.get(4)?),
             })
+        })
+    }
+
+    /// That a document has left a scope, or was erased; nothing if it is in the scope (again).
+    pub(crate) fn end_content(&self, to: &Sent, id: DocId, document: i64) -> Result<Option<Content>, StoreError> {
+        if let Some((erasure, at, _)) = self.erasure_of(document)? {
+            return Ok(Some(Content::Erase { erasure, at, proof: to.key.erased(id, erasure) }));
+        }
+        let ended = self.assignment(to.row, document)?.filter(|assignment| !assignment.held);
+        let arrived = self.has_arrived(to.row, document)?;
+        Ok(ended.map(|assignment| {
+            let epoch = assignment.epoch.unsigned_abs();
+            Content::Leave { epoch, proof: to.key.left(id, to.scope, epoch), arrived }
+        }))
+    }
+
+    fn receipt_content(&self, row: i64) -> Result<Option<Content>, StoreError> {
+        let sql = "SELECT what, epoch, erasure FROM receipt WHERE id = ?";
+        self.one("read a receipt", sql, params![row], |row| {
+            let (what, epoch): (String, u64) = (row.get(0)?, row.get(1)?);
+            let erasure = row.get::<_, Option<[u8; 16]>>(2)?.unwrap_or_default();
+            Ok(Content::Receipt(match what.as_str() {
+                "left" => Receipt::Left { epoch },
+                "kept" => Receipt::Kept { epoch },
+                _ => Receipt::Erased { erasure: EraseId::from_bytes(erasure) },
+            }))
         })
     }
 
@@ -281,5 +335,6 @@ fn read_feed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<FeedRow> {
         reference: row.get(3)?,
         origin: row.get(4)?,
         id: DocId::from_bytes(row.get(5)?),
+        digest: row.get(6)?,
     })
 }

@@ -40,6 +40,17 @@ impl Tx<'_> {
         *self.figures.borrow_mut().counters.entry((scope, name)).or_default() += by;
     }
 
+    /// The number of the last row of a scope's feed; 0 before the first.
+    pub(crate) fn last_seq(&self, scope: i64) -> Result<i64, StoreError> {
+        let known = self.figures.borrow().scopes.get(&scope).and_then(|scope| scope.next_seq);
+        let sql = "SELECT next_seq FROM scope WHERE id = ?";
+        let next = match known {
+            Some(next) => Some(next),
+            None => self.one("read a feed's last row", sql, params![scope], |row| row.get(0))?,
+        };
+        Ok(next.ok_or(StoreError::Corrupt("scope"))? - 1)
+    }
+
     /// The next number of a scope's feed, which is used up by this.
     pub(crate) fn next_seq(&self, scope: i64) -> Result<i64, StoreError> {
         let known = self.figures.borrow().scopes.get(&scope).and_then(|scope| scope.next_seq);

@@ -233,6 +233,10 @@ impl Tx<'_> {
                    ON CONFLICT DO UPDATE SET acknowledged = ?3";
         self.run("note an ack", sql, params![link.id.0, self.known_scope(scope)?.id, seq])?;
         self.heard(link.id, at)?;
+        match link.direction {
+            Direction::Down => self.arrived(self.known_scope(scope)?.id, seq, at)?,
+            Direction::Up => self.let_go(at)?,
+        }
         refused.iter().try_for_each(|refused| self.note_refused(link, refused, "ours", at))
     }
 }

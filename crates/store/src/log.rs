@@ -3,8 +3,8 @@
 //! **Invariant:** rows, heads, cursor and the answer are one transaction. What is refused is said, listed and does not
 //! stand in the way of the rest.
 
-use engine::{Batch, Content, Cursor, Entry, Position, Refused, RefusedWhy, Saved, ViewRow};
-use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
+use engine::{Batch, Content, Cursor, Entry, Position, Proof, Refused, RefusedWhy, Saved, ViewRow};
+use model::{DocId, Kind, ScopeId, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
@@ -18,20 +18,20 @@ use crate::{Read, StoreError, Tx};
 const REFUSED_ROWS_MAX: i64 = 10_000;
 
 /// Why an entry is not taken.
-struct NotTaken(RefusedWhy, String);
+pub(crate) struct NotTaken(RefusedWhy, String);
 
 impl NotTaken {
     fn malformed(refusal: &Refusal) -> Self {
         Self(RefusedWhy::Malformed, refusal.to_string())
     }
 
-    fn not_yours(words: &str) -> Self {
+    pub(crate) fn not_yours(words: &str) -> Self {
         Self(RefusedWhy::NotYours, words.to_owned())
     }
 }
 
 /// Taken, or not: the outer error is the database's.
-type Taken = Result<Result<(), NotTaken>, StoreError>;
+pub(crate) type Taken = Result<Result<(), NotTaken>, StoreError>;
 
 /// A batch that was read as far as that goes without a database.
 #[derive(Debug)]
@@ -46,7 +46,8 @@ enum Found {
     Change(Result<Inspected, Refusal>),
     /// The parent's view row, if it is of our version.
     Shown(Option<Box<Shown>>),
-    Proposal,
+    /// Small enough to be read where it is written.
+    Other,
 }
 
 impl Examined {
@@ -64,7 +65,11 @@ impl Examined {
                 Found::Shown(shown(view))
             }
             Content::Enter { .. } => Found::Shown(None),
-            Content::Propose { .. } => Found::Proposal,
+            Content::Propose { .. }
+            | Content::Leave { .. }
+            | Content::Erase { .. }
+            | Content::Receipt(_)
+            | Content::Transfer(_) => Found::Other,
         };
         let found = batch.entries.iter().map(read).collect();
         Self { batch, found }
@@ -78,15 +83,16 @@ impl Source<'_> {
 }
 
 /// Where entries come from.
-struct Source<'a> {
-    link: &'a LinkRow,
+pub(crate) struct Source<'a> {
+    pub(crate) link: &'a LinkRow,
     scope: ScopeId,
-    scope_row: i64,
+    pub(crate) scope_row: i64,
     /// Whether what enters this scope has its home here. A hub under a hub looks whether a chapter of its own has her.
     at_home: bool,
     /// Whether it was asked for in a comparison: who wrote it may be anybody, for a node that lost something takes it back
     /// from whoever has it.
     asked_for: bool,
+    pub(crate) at: Timestamp,
 }
 
 impl Tx<'_> {
@@ -130,7 +136,7 @@ impl Tx<'_> {
         let Examined { batch, found } = examined;
         let scope = self.known_scope(batch.scope)?;
         let at_home = scope.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
-        let source = Source { link, scope: batch.scope, scope_row: scope.id, at_home, asked_for };
+        let source = Source { link, scope: batch.scope, scope_row: scope.id, at_home, asked_for, at };
         let mut refused = Vec::new();
         for (entry, found) in batch.entries.iter().zip(found) {
             if let Err(NotTaken(why, words)) = self.take(&source, entry, found)? {
@@ -149,6 +155,10 @@ impl Tx<'_> {
         whose: &'static str,
         at: Timestamp,
     ) -> Result<(), StoreError> {
+        if self.document(refused.document)?.is_some_and(|row| row.state == DocState::Erased) {
+            // What was written to someone who is erased is meant to go.
+            return Ok(());
+        }
         let why = match refused.why {
             RefusedWhy::Malformed => "malformed",
             RefusedWhy::NotYours => "not_yours",
@@ -166,12 +176,23 @@ impl Tx<'_> {
                 Ok(inspected) => self.take_change(source, entry.document, inspected, bytes),
                 Err(refusal) => Ok(Err(NotTaken::malformed(refusal))),
             },
-            (Content::Enter { kind, epoch, snapshot, heads, .. }, Found::Shown(shown), Direction::Up) => {
-                let entering = Entering { id: entry.document, kind: *kind, epoch: *epoch, snapshot, heads };
+            (Content::Enter { kind, epoch, snapshot, heads, proof, .. }, Found::Shown(shown), Direction::Up) => {
+                let entering =
+                    Entering { id: entry.document, kind: *kind, epoch: *epoch, snapshot, heads, proof: *proof };
                 self.take_enter(source, &entering, shown.as_deref())
             }
             (Content::Propose { .. }, _, Direction::Up) => self.take_proposal(entry),
-            _ => Ok(Err(NotTaken::not_yours("snapshots and proposals flow from parent to child only"))),
+            (Content::Leave { epoch, proof, arrived }, _, Direction::Up) => {
+                self.take_leave(source, entry.document, (*epoch, *proof, *arrived)).map(Ok)
+            }
+            (Content::Erase { erasure, at, proof }, _, Direction::Up) => {
+                self.take_erase(source.scope_row, entry.document, *erasure, *at, *proof).map(Ok)
+            }
+            (Content::Receipt(receipt), _, Direction::Down) => {
+                self.take_receipt(source, entry.document, *receipt).map(Ok)
+            }
+            (Content::Transfer(said), _, _) => self.take_transfer(source, entry.document, said),
+            _ => Ok(Err(NotTaken::not_yours("this flows in the other direction only"))),
         }
     }
 
@@ -179,6 +200,7 @@ impl Tx<'_> {
         let row = match self.document(id)? {
             None => None,
             Some(row) if row.state == DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
+            Some(row) if row.state == DocState::Gone => return self.take_gone(source, &row, id, inspected, bytes),
             // A head is known without any row; anything else needs the rows of a document that came as a snapshot.
             Some(row) if row.heads.contains(&inspected.hash) => return Ok(Ok(())),
             Some(row) if !row.indexed => Some(self.index(&row, id)?),
@@ -217,6 +239,22 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
+    /// A change of a document that has left. The parent's feed may still bring what it brought before that. A child may
+    /// bring back what this node only has a place for, because it heard of it from elsewhere.
+    fn take_gone(
+        &self,
+        source: &Source<'_>,
+        row: &DocumentRow,
+        id: DocId,
+        inspected: &Inspected,
+        bytes: &[u8],
+    ) -> Taken {
+        if source.link.direction == Direction::Down && self.assignment(source.scope_row, row.id)?.is_none() {
+            return self.take_new(source, id, inspected, bytes);
+        }
+        Ok(Ok(()))
+    }
+
     /// The first change of a document that is not here: what a child creates is assigned to its scope on arrival.
     fn take_new(&self, source: &Source<'_>, id: DocId, inspected: &Inspected, bytes: &[u8]) -> Taken {
         let link = source.link;
@@ -240,13 +278,18 @@ impl Tx<'_> {
         if let Err(refusal) = self.check_actor(source, inspected)? {
             return Ok(Err(NotTaken::malformed(&refusal)));
         }
-        let document = self.insert_document_row(id, kind, &[inspected.hash], DocState::Live, Rows::Written)?;
+        let document = self.place_for(id, kind, &[inspected.hash], Rows::Written)?;
         let change =
             self.insert_change(document, inspected.actor, &as_written(inspected, bytes), source.came(), Bytes::Keep)?;
         self.run("log a change", "UPDATE document SET dirty = ? WHERE id = ?", params![change, document])?;
-        self.assign(source.scope_row, document, None)?;
+        let (epoch, held) = self.claimed_epoch(source.scope_row, id)?.unwrap_or((1, true));
+        self.assign(source.scope_row, document, epoch, None)?;
+        if !held {
+            let sql = "UPDATE assign SET state = 'left' WHERE scope = ? AND document = ?";
+            self.run("end an assignment", sql, params![source.scope_row, document])?;
+        }
         if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
-            self.assign(self.known_scope(own)?.id, document, None)?;
+            self.assign(self.known_scope(own)?.id, document, 1, None)?;
         }
         if kind == Kind::NetworkSettings {
             self.set_settings(id)?;
@@ -260,10 +303,18 @@ impl Tx<'_> {
             return Ok(Err(NotTaken(RefusedWhy::Malformed, "the record is over the size limit".to_owned())));
         }
         if let Some(row) = self.document(entering.id)? {
-            if row.state == DocState::Erased {
-                return Ok(Err(NotTaken::not_yours("the record was erased")));
+            let known = self.assignment(source.scope_row, row.id)?;
+            if known.is_some_and(|known| entering.epoch.cast_signed() < known.epoch) {
+                // The parent has forgotten a newer assignment: comparing reminds it.
+                return Ok(Ok(()));
             }
-            return self.enter_known(source, entering, &row);
+            match row.state {
+                DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
+                DocState::Gone => {}
+                DocState::Live | DocState::Kept | DocState::ReadOnly | DocState::Quarantined => {
+                    return self.enter_known(source, entering, &row);
+                }
+            }
         }
         // The parent's view row serves lists at once; without one of our version the document is read here.
         let read = match shown {
@@ -273,10 +324,10 @@ impl Tx<'_> {
                 Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
             },
         };
-        let document =
-            self.insert_document_row(entering.id, entering.kind, entering.heads, DocState::Live, Rows::Later)?;
+        let document = self.place_for(entering.id, entering.kind, entering.heads, Rows::Later)?;
         self.insert_snapshot(document, entering.heads, entering.snapshot)?;
-        self.assign_new(source.scope_row, document, entering.id, entering.heads, entering.epoch.cast_signed())?;
+        let (scope, told) = (source.scope_row, (entering.epoch.cast_signed(), Some(entering.proof)));
+        self.assign_new(scope, document, entering.id, entering.heads, told)?;
         if entering.kind == Kind::NetworkSettings {
             self.set_settings(entering.id)?;
         }
@@ -287,14 +338,25 @@ impl Tx<'_> {
         read.map_or(Ok(()), |view| self.put_new_view(document, &view, home)).map(Ok)
     }
 
+    /// The row of a document that comes: a new one, or the one that stayed when it left.
+    fn place_for(&self, id: DocId, kind: Kind, heads: &[model::Digest], rows: Rows) -> Result<i64, StoreError> {
+        let Some(known) = self.document_row(id)? else {
+            return self.insert_document_row(id, kind, heads, DocState::Live, rows);
+        };
+        let sql = "UPDATE document SET kind = ?, heads = ?, state = 'live', indexed = ? WHERE id = ?";
+        self.run("store a document", sql, params![kind.word(), join_hashes(heads), rows == Rows::Written, known])?;
+        self.run("forget a stub", "DELETE FROM stub WHERE document = ?", params![known])?;
+        Ok(known)
+    }
+
     /// A document that is here already: its assignment is renewed, and changes that are new are logged one by one.
     fn enter_known(&self, source: &Source<'_>, entering: &Entering<'_>, row: &DocumentRow) -> Taken {
         let scope_row = source.scope_row;
         let held = self.held_in(row.id)?.contains(&scope_row);
-        self.assign(scope_row, row.id, Some(entering.epoch.cast_signed()))?;
+        self.begin_assignment(scope_row, row, entering.id, entering.epoch.cast_signed(), Some(entering.proof))?;
         if !held {
-            let folded = self.snapshot(row.id)?.map(|(heads, _)| heads).unwrap_or_default();
-            self.add_to_sum(scope_row, ScopeSum::of(entering.id, &folded), 1);
+            let sql = "UPDATE document SET state = 'live' WHERE id = ? AND state = 'read_only'";
+            self.run("open a document", sql, params![row.id])?;
             self.move_home(row.id)?;
         }
         if entering.heads.iter().all(|head| row.heads.contains(head)) {
@@ -321,6 +383,9 @@ impl Tx<'_> {
         let Some(row) = self.document(entry.document)? else {
             return Ok(Err(NotTaken::not_yours("the proposal is for somebody who is not here")));
         };
+        if matches!(row.state, DocState::Gone | DocState::Erased) {
+            return Ok(Ok(()));
+        }
         self.put_proposal(row.id, *proposal, *sign_up, key, value.expose(), *at)?;
         Ok(Ok(()))
     }
@@ -333,6 +398,7 @@ struct Entering<'a> {
     epoch: u64,
     snapshot: &'a [u8],
     heads: &'a [model::Digest],
+    proof: Proof,
 }
 
 fn as_written(inspected: &Inspected, bytes: &[u8]) -> Written {
@@ -407,7 +473,7 @@ impl Read<'_> {
     /// Whether this link may write the document: it is in the scope, and in the network's it is the chapter's own card.
     fn may_write(&self, source: &Source<'_>, id: DocId, document: i64) -> Result<bool, StoreError> {
         if !self.held_in(document)?.contains(&source.scope_row) {
-            return Ok(false);
+            return self.may_write_late(source, document);
         }
         if source.scope != ScopeId::NETWORK || source.link.direction == Direction::Up {
             return Ok(true);

@@ -4,7 +4,7 @@ use model::{Incarnation, NodeId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::During as _;
-use crate::{Read, StoreError, Tx};
+use crate::{ProofKey, Read, StoreError, Tx};
 
 /// Which program's database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,25 +38,27 @@ pub struct NodeRow {
     pub node_id: NodeId,
     /// This life of its database.
     pub incarnation: Incarnation,
+    /// By which it proves to its children what it says of documents.
+    pub proof_key: ProofKey,
 }
 
 impl NodeRow {
     pub(crate) fn insert(&self, connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
-        let sql =
-            "INSERT INTO node (one, kind, name, country, node_id, incarnation, created) VALUES (1, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO node (one, kind, name, country, node_id, incarnation, proof_key, created) VALUES (1, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
             self.kind.word(),
             self.name,
             self.country,
             self.node_id.0,
             self.incarnation.as_bytes(),
+            self.proof_key,
             at.as_millis()
         ];
         connection.execute(sql, row).map(drop).during("say what node it is")
     }
 
     pub(crate) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let sql = "SELECT kind, name, country, node_id, incarnation FROM node";
+        let sql = "SELECT kind, name, country, node_id, incarnation, proof_key FROM node";
         connection
             .prepare_cached(sql)
             .and_then(|mut statement| {
@@ -68,6 +70,7 @@ impl NodeRow {
                         country: row.get(2)?,
                         node_id: NodeId(row.get(3)?),
                         incarnation: Incarnation::from_bytes(row.get(4)?),
+                        proof_key: row.get(5)?,
                     })
                 })
             })
@@ -84,6 +87,11 @@ impl Read<'_> {
     /// When the row can't be read.
     pub fn node(&self) -> Result<NodeRow, StoreError> {
         NodeRow::read(self.0)
+    }
+
+    pub(crate) fn proof_key(&self) -> Result<ProofKey, StoreError> {
+        let found = self.one("read its key", "SELECT proof_key FROM node", [], |row| row.get(0))?;
+        found.ok_or(StoreError::Corrupt("node"))
     }
 
     /// When the newest backup was made.

@@ -90,7 +90,7 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read, or `after` names nobody.
     pub fn people(&self, filter: &Filter, page: Page) -> Result<Vec<PersonRow>, StoreError> {
-        let mut conditions = vec!["d.state != 'erased'".to_owned()];
+        let mut conditions = vec!["v.hidden = 0".to_owned()];
         let mut values: Vec<Value> = Vec::new();
         let mut add = |condition: &str, value: Value| {
             conditions.push(condition.to_owned());
@@ -135,7 +135,7 @@ impl Read<'_> {
     /// # Errors
     /// When there is nobody with this id (any more).
     pub fn person(&self, document: DocId) -> Result<PersonRow, StoreError> {
-        let sql = format!("{COLUMNS} WHERE d.doc_id = ? AND d.state != 'erased'");
+        let sql = format!("{COLUMNS} WHERE d.doc_id = ?");
         let found = self.one("read a person", &sql, params![document.as_bytes()], read_person)?;
         found.ok_or_else(|| StoreError::NotFound(document.to_string()))
     }

@@ -119,7 +119,7 @@ impl Tx<'_> {
     pub(crate) fn feed_proposals(&self, scope: i64, document: i64) -> Result<(), StoreError> {
         let sql = "SELECT id FROM proposal WHERE document = ? AND state = 'open' ORDER BY id";
         let open: Vec<i64> = self.all("read proposals", sql, params![document], |row| row.get(0))?;
-        open.into_iter().try_for_each(|row| self.feed(scope, document, "propose", row, None))
+        open.into_iter().try_for_each(|row| self.feed(scope, document, "propose", row, None).map(drop))
     }
 
     pub(crate) fn put_proposal(

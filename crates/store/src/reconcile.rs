@@ -4,15 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Changes, Content, Entry, Fingerprint, Found, Look, Question, Reply};
+use engine::{Changes, Content, ERASED, Entry, Fingerprint, Found, Look, Question, Reply};
 use model::{Digest, DocId, ScopeId, ScopeSum, Timestamp};
 use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow};
 use crate::link::{Direction, LinkRow};
-use crate::rows::split_hashes;
+use crate::rows::{ScopeRole, split_hashes};
 use crate::{Examined, Read, StoreError, Tx};
 
+/// How many of its newest receipts a node gives again after a comparison.
+const RECEIPTS_SAID_AGAIN: i64 = 10_000;
 /// How many hashes one frame lists: 256 KiB.
 const HASHES_LISTED: usize = 8_000;
 
@@ -34,9 +36,18 @@ impl Read<'_> {
                 };
                 let theirs: BTreeMap<DocId, Fingerprint> = theirs.iter().filter(asked).copied().collect();
                 let mine: BTreeMap<DocId, Fingerprint> = self.documents_in(scope, buckets, *of)?.into_iter().collect();
-                let missing = mine.keys().filter(|id| !theirs.contains_key(id)).copied().collect();
-                let differing = theirs.iter().filter(|(id, theirs)| mine.get(id) != Some(*theirs));
-                Found::Matched { missing, differing: differing.map(|(id, _)| *id).collect() }
+                let (mut give, mut claim, mut differing) = (Vec::new(), Vec::new(), Vec::new());
+                for (id, print) in &mine {
+                    match theirs.get(id) {
+                        Some(other) if other == print => {}
+                        _ if *print == ERASED => give.push(*id),
+                        None => claim.push((*id, false)),
+                        Some(other) if *other == ERASED => claim.push((*id, false)),
+                        Some(_) => differing.push(*id),
+                    }
+                }
+                claim.extend(theirs.keys().filter(|id| !mine.contains_key(id)).map(|id| (*id, true)));
+                Found::Matched { give, claim, differing }
             }
             Look::Changes(documents) => Found::Changes(self.changes_of(scope, documents)?),
             Look::Entries { documents, changes } => {
@@ -44,7 +55,9 @@ impl Read<'_> {
                 Found::Entries(entries, documents, changes)
             }
             Look::Answer(question) => Found::Reply(self.reply(scope, question)?),
-            Look::Log(_) | Look::MoveCursor(_) => return Err(StoreError::Refused("a read can't write".to_owned())),
+            Look::Log(_) | Look::Settle { .. } | Look::MoveCursor(_) => {
+                return Err(StoreError::Refused("a read can't write".to_owned()));
+            }
         })
     }
 
@@ -55,6 +68,7 @@ impl Read<'_> {
                 let differ = mine.iter().zip(theirs).zip(0..).filter(|((mine, theirs), _)| mine != theirs);
                 Reply::Differ { buckets: differ.map(|(_, bucket)| bucket).collect(), head: self.head(scope)? }
             }
+            Question::Claim(documents) => Reply::Claimed(self.claims(scope, documents)?),
             Question::List { buckets, of } => Reply::Listed(self.documents_in(scope, buckets, *of)?),
             Question::Compare(theirs) => {
                 let (mut have, mut need, mut listed, mut documents) = (Vec::new(), Vec::new(), 0, 0);
@@ -83,17 +97,23 @@ impl Read<'_> {
         })
     }
 
-    /// Of every document of a scope that is not in dispute: its id and its folded heads.
-    fn each_folded(&self, scope: ScopeId, mut take: impl FnMut(DocId, &[u8])) -> Result<(), StoreError> {
+    /// Of every document of a scope that is not in dispute, or is still here on its way out of it: its id and its folded
+    /// heads; of those that were in it and are erased, none.
+    fn each_folded(&self, scope: ScopeId, mut take: impl FnMut(DocId, Option<&[u8]>)) -> Result<(), StoreError> {
         // The snapshot is read only where its heads are not those of the document's row: it is a hundred times as wide.
         let sql = "SELECT d.doc_id, CASE WHEN d.dirty IS NULL THEN d.heads
-                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END
+                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END, d.state = 'erased'
                    FROM assign a CROSS JOIN document d ON d.id = a.document
-                   WHERE a.scope = ? AND a.state = 'held' AND d.state != 'quarantined' AND d.state != 'erased'";
+                   WHERE a.scope = ?1 AND ((a.state = 'held' AND d.state != 'quarantined') OR d.state = 'erased'
+                     OR (a.state = 'left' AND d.state = 'read_only'
+                         AND EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = d.id AND l.step != 'disputed')))";
         let id = self.known_scope(scope)?.id;
         let each = |row: &rusqlite::Row<'_>| {
-            if let Some(heads) = row.get_ref(1)?.as_blob_or_null()? {
-                take(DocId::from_bytes(row.get(0)?), heads);
+            let id = DocId::from_bytes(row.get(0)?);
+            if row.get(2)? {
+                take(id, None);
+            } else if let Some(heads) = row.get_ref(1)?.as_blob_or_null()? {
+                take(id, Some(heads));
             }
             Ok(())
         };
@@ -104,7 +124,8 @@ impl Read<'_> {
         let mut sums = vec![0_u64; buckets as usize];
         self.each_folded(scope, |id, heads| {
             if let Some(sum) = sums.get_mut(bucket_of(id, buckets)) {
-                *sum = sum.wrapping_add(u64::from_le_bytes(beginning(id, heads)));
+                let one = heads.map_or_else(|| erased_sum(id), |heads| u64::from_le_bytes(beginning(id, heads)));
+                *sum = sum.wrapping_add(one);
             }
         })?;
         Ok(sums)
@@ -115,7 +136,7 @@ impl Read<'_> {
         let mut found = Vec::new();
         self.each_folded(scope, |id, heads| {
             if wanted.contains(&bucket_of(id, of)) {
-                found.push((id, beginning(id, heads)));
+                found.push((id, heads.map_or(ERASED, |heads| beginning(id, heads))));
             }
         })?;
         Ok(found)
@@ -138,8 +159,9 @@ impl Read<'_> {
     /// A document that the scope holds. What it does not hold is nobody's business on this link, whoever asks.
     fn held_document(&self, scope: ScopeId, id: DocId) -> Result<Option<DocumentRow>, StoreError> {
         let scope = self.known_scope(scope)?.id;
-        let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else { return Ok(None) };
-        Ok(self.held_in(row.id)?.contains(&scope).then_some(row))
+        let here = |row: &DocumentRow| !matches!(row.state, DocState::Gone | DocState::Erased);
+        let Some(row) = self.document(id)?.filter(here) else { return Ok(None) };
+        Ok(self.fed_to(row.id)?.contains(&scope).then_some(row))
     }
 
     /// Every change of a document that is logged, in an order in which they can be applied; none if the scope does not
@@ -172,11 +194,16 @@ impl Read<'_> {
             }
             fits
         };
-        let scope_row = self.known_scope(scope)?.id;
+        let to = self.sent_to(scope)?;
         let mut taken = 0;
         for id in documents {
-            let row = self.document_row(*id)?;
-            let content = row.map(|row| self.enter_content(scope_row, row)).transpose()?.flatten();
+            let content = match self.document_row(*id)? {
+                None => None,
+                Some(row) => match self.enter_content(&to, *id, row)? {
+                    None => self.end_content(&to, *id, row)?,
+                    enters => enters,
+                },
+            };
             if let Some(content) = content
                 && !fits(Entry { seq: 0, document: *id, content }, &mut entries)
             {
@@ -229,8 +256,10 @@ impl Tx<'_> {
                 if link.direction == Direction::Down {
                     self.feed_open_proposals(scope)?;
                 }
+                self.say_again(scope, at)?;
                 Ok(Found::Written)
             }
+            Look::Settle { asked, claims } => self.settle(scope, &asked, &claims, at),
             Look::Sums(_) | Look::Match { .. } | Look::Changes(_) | Look::Entries { .. } | Look::Answer(_) => {
                 self.look(scope, &look)
             }
@@ -239,6 +268,22 @@ impl Tx<'_> {
 }
 
 impl Tx<'_> {
+    /// What is in no sum and may have been lost with a feed: open transfers, and this node's own receipts.
+    fn say_again(&self, scope: ScopeId, at: Timestamp) -> Result<(), StoreError> {
+        let row = self.known_scope(scope)?;
+        self.feed_open_transfers(row.id)?;
+        if row.role == ScopeRole::Own {
+            let sql = "SELECT id, document FROM receipt WHERE link IS NULL ORDER BY id DESC LIMIT ?";
+            let given: Vec<(i64, i64)> =
+                self.all("read receipts", sql, params![RECEIPTS_SAID_AGAIN], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            for (receipt, document) in given {
+                self.feed(row.id, document, "receipt", receipt, None)?;
+            }
+            self.let_go(at)?;
+        }
+        Ok(())
+    }
+
     /// Proposals are in no sum: those that are open are fed again, and the child knows the ones that it has.
     fn feed_open_proposals(&self, scope: ScopeId) -> Result<(), StoreError> {
         let scope = self.known_scope(scope)?.id;
@@ -262,7 +307,7 @@ impl Tx<'_> {
 
 /// Whether a look-up is to run as a write.
 pub const fn writes(look: &Look) -> bool {
-    matches!(look, Look::Log(_) | Look::MoveCursor(_) | Look::Answer(Question::Take(_)))
+    matches!(look, Look::Log(_) | Look::Settle { .. } | Look::MoveCursor(_) | Look::Answer(Question::Take(_)))
 }
 
 fn bucket_of(id: DocId, buckets: u32) -> usize {
@@ -275,4 +320,9 @@ fn bucket_of(id: DocId, buckets: u32) -> usize {
 fn beginning<const N: usize>(id: DocId, heads: &[u8]) -> [u8; N] {
     let digest = ScopeSum::of(id, &split_hashes(heads)).to_bytes();
     std::array::from_fn(|at| digest[at])
+}
+
+/// What stands for a document that is erased, in a bucket's sum.
+fn erased_sum(id: DocId) -> u64 {
+    u64::from_le_bytes(beginning(id, &[]))
 }

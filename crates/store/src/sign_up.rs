@@ -32,7 +32,7 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn match_emails(&self, emails: &[EmailAddress]) -> Result<Match, StoreError> {
         let sql = "SELECT d.doc_id FROM reach r JOIN document d ON d.id = r.document
-                   WHERE r.value = ? AND d.state != 'erased' ORDER BY d.doc_id LIMIT 1";
+                   WHERE r.value = ? ORDER BY d.doc_id LIMIT 1";
         for email in emails {
             let found = self.one("match an address", sql, params![email.as_str()], |row| row.get(0))?;
             if let Some(id) = found {
@@ -63,8 +63,15 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When rows can't be written.
-    pub fn keep_answer(&self, key: &[u8; 32], request: &[u8; 32], body: &str, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO answer (key, request, body, at) VALUES (?, ?, ?, ?)";
-        self.run("keep an answer", sql, params![key, request, body, at.as_millis()]).map(drop)
+    pub fn keep_answer(
+        &self,
+        (key, request): (&[u8; 32], &[u8; 32]),
+        body: &str,
+        person: DocId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO answer (key, request, body, document, at) VALUES (?, ?, ?, ?, ?)";
+        let row = params![key, request, body, self.document_row(person)?, at.as_millis()];
+        self.run("keep an answer", sql, row).map(drop)
     }
 }

@@ -78,6 +78,12 @@ impl Read<'_> {
         self.one("find a home", sql, params![document], |row| row.get(0))
     }
 
+    /// Her e-mail addresses and numbers.
+    pub(crate) fn reaches_of(&self, document: i64) -> Result<Vec<String>, StoreError> {
+        let before = self.before(document)?;
+        Ok(before.map_or_else(Vec::new, |before| reaches(&before.view).into_iter().map(str::to_owned).collect()))
+    }
+
     fn before(&self, document: i64) -> Result<Option<Before>, StoreError> {
         let sql = "SELECT home, rung, conflicts, view FROM supporter WHERE document = ?";
         let found = self.one("read a view", sql, params![document], |row| {
@@ -130,14 +136,15 @@ impl Tx<'_> {
         home: Option<i64>,
     ) -> Result<(), StoreError> {
         let supporter = &shown.supporter;
+        let hidden = supporter.erasure_asked;
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
-            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8
+            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9
              WHERE document = ?1"
         } else {
-            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         };
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
         let row = params![
@@ -148,15 +155,43 @@ impl Tx<'_> {
             care,
             waiting,
             tried(supporter),
-            shown.json
+            shown.json,
+            hidden
         ];
         self.run("show a supporter", sql, row)?;
         self.put_index(document, before.map(|before| &before.view), shown)?;
         if let Some(before) = before {
+            self.uncount(before);
+        }
+        if !hidden {
+            self.count_supporter(home, supporter.rung.as_str(), !supporter.conflicts.is_empty(), 1);
+        }
+        Ok(())
+    }
+
+    fn uncount(&self, before: &Before) {
+        if !before.view.erasure_asked {
             self.count_supporter(before.home, &before.rung, before.conflicts, -1);
         }
-        self.count_supporter(home, supporter.rung.as_str(), !supporter.conflicts.is_empty(), 1);
-        Ok(())
+    }
+
+    /// Takes a document out of lists, search, exact look-ups and figures.
+    pub(crate) fn take_from_view(&self, document: i64) -> Result<(), StoreError> {
+        self.run("forget a card", "DELETE FROM card WHERE document = ?", params![document])?;
+        let Some(before) = self.before(document)? else { return Ok(()) };
+        self.uncount(&before);
+        let words = words_of(&before.view).into_iter().collect::<Vec<_>>().join(" ");
+        let sql = "INSERT INTO fts (fts, rowid, words) VALUES ('delete', ?, ?)";
+        self.run("forget words", sql, params![document, words])?;
+        for value in reaches(&before.view) {
+            let sql = "DELETE FROM reach WHERE value = ? AND document = ?";
+            self.run("forget an address", sql, params![value, document])?;
+        }
+        for event in &before.view.events {
+            let sql = "DELETE FROM event WHERE document = ? AND event_id = ?";
+            self.run("forget an event", sql, params![document, event.id.as_bytes()])?;
+        }
+        self.run("forget a supporter", "DELETE FROM supporter WHERE document = ?", params![document]).map(drop)
     }
 
     /// Brings the search index, exact look-ups and events in step; touches only what differs.

@@ -177,6 +177,18 @@ impl Checkpointer {
     }
 }
 
+impl Checkpointer {
+    /// Copies everything that the log holds and empties it: what was overwritten in the file is then nowhere. Gives whether
+    /// it could; somebody who reads an older moment stands in its way for as long as that takes.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn empty(&self) -> Result<bool, StoreError> {
+        let busy = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        Ok(self.0.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], busy).during("empty its log")? == 0)
+    }
+}
+
 /// A connection that only reads.
 #[derive(Debug)]
 pub struct Reader(Connection);

@@ -7,8 +7,8 @@ use std::path::Path;
 use model::{DocId, EmailAddress, Incarnation, Kind, Ladder, NodeId, ScopeId, SignUp, Timestamp};
 use record::{Record, Stamp, Value, Write, from_sign_up};
 use store::{
-    DATABASE_FILE, DocState, Edited, Examined, Filter, Match, NewDocument, NodeKind, NodeRow, Page, ScopeRole, Store,
-    StoreError, Writer,
+    DATABASE_FILE, DocState, Edited, Examined, Filter, Match, NewDocument, NodeKind, NodeRow, Page, ProofKey,
+    ScopeRole, Store, StoreError, Writer,
 };
 use tempfile::TempDir;
 
@@ -21,6 +21,7 @@ fn make(directory: &Path) -> Store {
         country: "US".to_owned(),
         node_id: NodeId([1; 32]),
         incarnation: Incarnation::from_bytes([1; 16]),
+        proof_key: ProofKey::new([1; 32]),
     };
     Store::create(directory, &row, AT, |tx| tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)).unwrap()
 }

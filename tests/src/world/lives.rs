@@ -67,7 +67,7 @@ impl World {
             let mut kept = Vec::new();
             for id in std::mem::take(&mut self.nodes[node].made) {
                 for other in &mut self.nodes {
-                    if other.reader.at_once(|read| read.heads(id))?.is_some() {
+                    if other.reader.at_once(|read| read.heads(id))?.is_some_and(|heads| !heads.is_empty()) {
                         kept.push(id);
                         break;
                     }

@@ -85,6 +85,30 @@ pub enum Shared {
     /// What somebody agreed to hear from whom
     #[command(subcommand)]
     Consent(Consent),
+    /// People who go from one chapter to another, or back to the network
+    #[command(subcommand)]
+    Transfers(Transfers),
+    /// Delete someone everywhere, with receipts
+    #[command(
+        after_help = "Where nobody is above it is done at once. A chapter asks: she is hidden and not contacted from now on, and the network deletes her after 72 hours unless `erasures withdraw` takes it back here. Without --yes it shows who else has her e-mail address or number, and changes nothing.\n\nExample:\n  erase 2f6d1c0a --reason \"asked by phone\" --yes"
+    )]
+    Erase {
+        /// Her id
+        id: String,
+        /// Why. It is kept while it waits, and goes with her
+        #[arg(long)]
+        reason: String,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
+    /// What was deleted everywhere, with each node's word; and what is asked for
+    #[command(after_help = "Examples:\n  erasures\n  erasures withdraw 2f6d1c0a")]
+    Erasures {
+        /// What to do; to list them, if nothing is said
+        #[command(subcommand)]
+        command: Option<Erasures>,
+    },
     /// Print completions for a shell
     #[command(after_help = "Example:\n  hub-node completions bash > /etc/bash_completion.d/hub-node")]
     Completions {
@@ -119,6 +143,22 @@ pub enum People {
         /// FIELD=VALUE; an empty value clears the field
         #[arg(required = true, value_name = "FIELD=VALUE")]
         edits: Vec<String>,
+    },
+    /// Propose that someone go to another chapter; at a hub, who waits is there at once
+    #[command(
+        after_help = "Example:\n  people transfer 2f6d1c0a sf --note \"moved in May, wants to go on canvassing\" --agreed"
+    )]
+    Transfer {
+        /// Her id
+        id: String,
+        /// The chapter's short name
+        slug: String,
+        /// A hand-over note: the other chapter reads it, and it is forgotten when the transfer has ended
+        #[arg(long, default_value = "")]
+        note: String,
+        /// She was asked and agreed
+        #[arg(long)]
+        agreed: bool,
     },
     /// Add a person to this chapter
     #[command(
@@ -172,6 +212,49 @@ pub struct AddArguments {
     /// Comma-separated; tags that the network has not declared stay in the chapter
     #[arg(long)]
     pub(super) tags: Option<String>,
+}
+
+/// Transfers.
+#[derive(Debug, Subcommand)]
+pub enum Transfers {
+    /// List transfers, and who is to leave without this chapter's word
+    #[command(after_help = "Example:\n  transfers list")]
+    List,
+    /// Agree: give her, take her, or let her go
+    #[command(after_help = "Example:\n  transfers take 7be01a55")]
+    Take {
+        /// The transfer's id; or the person's, if she is to leave without a transfer
+        id: String,
+    },
+    /// Do not agree, with a reason
+    #[command(after_help = "Example:\n  transfers decline 7be01a55 --because \"we are full until May\"")]
+    Decline {
+        /// The transfer's id; or the person's
+        id: String,
+        /// Why; the other side reads it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        because: String,
+    },
+}
+
+/// Erasures.
+#[derive(Debug, Subcommand)]
+pub enum Erasures {
+    /// List them
+    #[command(after_help = "Example:\n  erasures list")]
+    List,
+    /// Take back what was asked for, while it waits
+    #[command(after_help = "Example:\n  erasures withdraw 2f6d1c0a")]
+    Withdraw {
+        /// Her id
+        id: String,
+    },
+    /// A second administrator's word on what is over the limit of a day
+    #[command(after_help = "Example:\n  hub-node erasures approve 2f6d1c0a")]
+    Approve {
+        /// Her id
+        id: String,
+    },
 }
 
 /// Conflicts.

@@ -9,6 +9,7 @@ use web::{event_json, person_json};
 use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, OneToOne, People, Proposals, Shared,
 };
+use super::going;
 use crate::{Failure, Globals, Out, Program, backup, find_person, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -33,15 +34,18 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Ask(command) => ask(node, command, out, by),
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
+        Shared::Transfers(command) => going::transfers(node, command, out),
+        Shared::Erase { id, reason, yes } => going::erase(node, id, reason, *yes, out, by),
+        Shared::Erasures { command } => going::erasures(node, command.as_ref(), out, by),
         Shared::Completions { .. } | Shared::Restore { .. } => Ok(()),
     }
 }
 
-fn added(out: Out, id: impl std::fmt::Display) {
+pub(super) fn added(out: Out, id: impl std::fmt::Display) {
     out.result(&json!({"id": id.to_string()}), || id.to_string());
 }
 
-fn short(id: DocId) -> String {
+pub(super) fn short(id: DocId) -> String {
     let id = id.to_string();
     id[id.len() - 8..].to_owned()
 }
@@ -49,8 +53,10 @@ fn short(id: DocId) -> String {
 fn people_table(people: &[PersonRow]) -> String {
     let row = |person: &PersonRow| {
         let her = &person.supporter;
-        let chapter =
-            person.slug.clone().unwrap_or_else(|| format!("waiting ({})", person.waiting.as_deref().unwrap_or("-")));
+        let chapter = person.slug.clone().unwrap_or_else(|| match person.state {
+            store::DocState::ReadOnly => "left, read-only here".to_owned(),
+            _ => format!("waiting ({})", person.waiting.as_deref().unwrap_or("-")),
+        });
         vec![short(her.id), her.display_name(), her.rung.to_string(), chapter]
     };
     table(&["id", "name", "rung", "chapter"], &people.iter().map(row).collect::<Vec<_>>())
@@ -87,6 +93,7 @@ fn people(node: &Node, command: &People, out: Out, by: &str) -> Result<(), Failu
             added(out, found.document);
             Ok(())
         }
+        People::Transfer { id, slug, note, agreed } => going::transfer(node, (id, slug), (note, *agreed), out, by),
         People::Add(wanted) => add(node, wanted, out, by),
     }
 }

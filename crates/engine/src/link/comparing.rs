@@ -139,7 +139,11 @@ impl Link {
                 }
                 reply
             }
-            Found::Sums(..) | Found::Matched { .. } | Found::Changes(_) | Found::Entries(..) => return Ok(()),
+            Found::Sums(..)
+            | Found::Matched { .. }
+            | Found::Settled { .. }
+            | Found::Changes(_)
+            | Found::Entries(..) => return Ok(()),
         };
         effects.push(Effect::Send(Frame::Answer(id, reply)));
         Ok(())

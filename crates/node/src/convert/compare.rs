@@ -1,9 +1,11 @@
 //! The frames of a comparison.
 
-use engine::{Changes, ENTRIES_MAX, Entry, Frame, Question, Reply};
+use engine::{Changes, Claim, Claimed, ENTRIES_MAX, Entry, Frame, Question, Reply};
 use model::{Digest, DocId, ScopeId};
 
-use super::{FromWireError, Outcome, bytes, entry_from_wire, entry_to_wire, position, position_to_wire, scope, within};
+use super::{
+    FromWireError, Outcome, acts, bytes, entry_from_wire, entry_to_wire, position, position_to_wire, scope, within,
+};
 use crate::wire::sync as wire;
 
 /// The most sums of a question: 8 KiB.
@@ -12,6 +14,8 @@ const SUMS_MAX: usize = 1024;
 const BUCKETS_MAX: usize = 1024;
 /// The most documents in a list: 16 buckets of some hundred each, with room for a scope that the other end does not know.
 const LISTED_MAX: usize = 20_000;
+/// The most documents of which a child says in one answer what it was told.
+const CLAIMED_MAX: usize = 1_000;
 /// The most documents of which changes are named in one frame.
 const DOCUMENTS_MAX: usize = 2_000;
 
@@ -20,6 +24,9 @@ pub(super) fn ask_to_wire(scope: ScopeId, question: &Question) -> wire::Ask {
     let question = match question {
         Question::Sums(sums) => Q::Sums(wire::Sums { sums: sums.clone() }),
         Question::List { buckets, of } => Q::List(wire::List { buckets: buckets.clone(), of: *of }),
+        Question::Claim(documents) => {
+            Q::Claim(wire::Claim { documents: documents.iter().flat_map(|id| *id.as_bytes()).collect() })
+        }
         Question::Compare(documents) => Q::Compare(wire::Compare { documents: changes_to_wire(documents) }),
         Question::Fetch(documents) => Q::Fetch(wire::Compare { documents: changes_to_wire(documents) }),
         Question::Take(entries) => Q::Take(entries_to_wire(entries, 0)),
@@ -38,6 +45,14 @@ pub(super) fn ask_from_wire(ask: wire::Ask) -> Outcome<Frame> {
         Q::List(list) => {
             within(list.buckets.len(), BUCKETS_MAX, "buckets")?;
             Question::List { buckets: list.buckets, of: list.of }
+        }
+        Q::Claim(claim) => {
+            let (documents, rest) = claim.documents.as_chunks::<16>();
+            if !rest.is_empty() {
+                return Err(FromWireError::Length("documents"));
+            }
+            within(documents.len(), CLAIMED_MAX, "documents")?;
+            Question::Claim(documents.iter().copied().map(DocId::from_bytes).collect())
         }
         Q::Compare(compare) => Question::Compare(changes_from_wire(compare.documents)?),
         Q::Fetch(compare) => Question::Fetch(changes_from_wire(compare.documents)?),
@@ -60,6 +75,7 @@ pub(super) fn answer_to_wire(scope: ScopeId, reply: &Reply) -> wire::Answer {
             };
             R::Listed(wire::Listed { documents: documents.iter().map(print).collect() })
         }
+        Reply::Claimed(claims) => R::Claimed(wire::Claimed { documents: claims.iter().map(claim_to_wire).collect() }),
         Reply::Compared { documents, have, need } => R::Compared(wire::Compared {
             documents: u32::try_from(*documents).unwrap_or(u32::MAX),
             have: changes_to_wire(have),
@@ -86,6 +102,10 @@ pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
             };
             Reply::Listed(listed.documents.iter().map(print).collect::<Outcome<_>>()?)
         }
+        R::Claimed(claimed) => {
+            within(claimed.documents.len(), CLAIMED_MAX, "documents")?;
+            Reply::Claimed(claimed.documents.into_iter().map(claim_from_wire).collect::<Outcome<_>>()?)
+        }
         R::Compared(compared) => Reply::Compared {
             documents: compared.documents as usize,
             have: changes_from_wire(compared.have)?,
@@ -98,6 +118,31 @@ pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
         R::Done(done) => Reply::Done(done.go_on.map(|go_on| position(Some(go_on))).transpose()?),
     };
     Ok(Frame::Answer(scope(&answer.scope)?, reply))
+}
+
+fn claim_to_wire((document, claimed): &Claim) -> wire::Told {
+    use wire::told::What as W;
+    let (what, proof) = match *claimed {
+        Claimed::Held { epoch, proof } => (W::Held(epoch), proof.to_vec()),
+        Claimed::Left { epoch, proof } => (W::Left(epoch), proof.to_vec()),
+        Claimed::Erased { erasure, at, proof } => (W::Erased(acts::erase_to_wire(erasure, at, proof)), Vec::new()),
+    };
+    wire::Told { document: document.as_bytes().to_vec(), what: Some(what), proof }
+}
+
+fn claim_from_wire(told: wire::Told) -> Outcome<Claim> {
+    use wire::told::What as W;
+    let document = DocId::from_bytes(bytes(&told.document, "document id")?);
+    let proof = |raw: &[u8]| bytes(raw, "proof");
+    let claimed = match told.what.ok_or(FromWireError::Absent("claim"))? {
+        W::Held(epoch) => Claimed::Held { epoch, proof: proof(&told.proof)? },
+        W::Left(epoch) => Claimed::Left { epoch, proof: proof(&told.proof)? },
+        W::Erased(erase) => {
+            let (erasure, at, proof) = acts::erase_from_wire(&erase)?;
+            Claimed::Erased { erasure, at, proof }
+        }
+    };
+    Ok((document, claimed))
 }
 
 fn changes_to_wire(documents: &[Changes]) -> Vec<wire::DocumentChanges> {

@@ -119,6 +119,85 @@ pub struct Enter {
     /// Version of the view's shape.
     #[prost(uint32, tag = "6")]
     pub view_version: u32,
+    /// The parent's word for document, scope and epoch: the first 16 bytes of an HMAC-SHA-256 by a key that only it has.
+    #[prost(bytes = "vec", tag = "7")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
+}
+/// A document leaves the scope. From parent to child only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Leave {
+    /// Which assignment of the document takes this one's place.
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
+    /// The parent's word, 16 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
+    /// Whether it is safe elsewhere: until then the child keeps it, read-only.
+    #[prost(bool, tag = "3")]
+    pub arrived: bool,
+}
+/// A document is deleted everywhere. From parent to child only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Erase {
+    /// UUID, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub erasure: ::prost::alloc::vec::Vec<u8>,
+    /// When it was carried out, Unix milliseconds.
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+    /// The parent's word, 16 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
+}
+/// A node's word that it did what was asked. From child to parent only.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Receipt {
+    #[prost(oneof = "receipt::What", tags = "1, 2, 3")]
+    pub what: ::core::option::Option<receipt::What>,
+}
+/// Nested message and enum types in `Receipt`.
+pub mod receipt {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        /// The document has left: the epoch of the assignment that ended.
+        #[prost(uint64, tag = "1")]
+        Left(u64),
+        /// It does not go without the chapter's word: the epoch of the assignment that ended.
+        #[prost(uint64, tag = "2")]
+        Kept(u64),
+        /// It is erased: the erasure's UUID, 16 bytes.
+        #[prost(bytes, tag = "3")]
+        Erased(::prost::alloc::vec::Vec<u8>),
+    }
+}
+/// A transfer as the sender knows it, both ways.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Transfer {
+    /// UUID, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub transfer: ::prost::alloc::vec::Vec<u8>,
+    #[prost(enumeration = "TransferSide", tag = "2")]
+    pub side: i32,
+    #[prost(enumeration = "TransferState", tag = "3")]
+    pub state: i32,
+    /// The giving chapter's assignment on which it stands.
+    #[prost(uint64, tag = "4")]
+    pub epoch: u64,
+    /// The receiving chapter's short name, at most 40 bytes; empty: back to the network.
+    #[prost(string, tag = "5")]
+    pub to: ::prost::alloc::string::String,
+    /// Who she is, for a chapter that does not have her record yet, at most 1,000 bytes.
+    #[prost(string, tag = "6")]
+    pub summary: ::prost::alloc::string::String,
+    /// The hand-over note, or why it was declined, at most 32,768 bytes.
+    #[prost(string, tag = "7")]
+    pub text: ::prost::alloc::string::String,
+    /// Whether she was asked and agreed.
+    #[prost(bool, tag = "8")]
+    pub agreed: bool,
+    /// When it was proposed, Unix milliseconds.
+    #[prost(int64, tag = "9")]
+    pub at_ms: i64,
 }
 /// A value that waits for the chapter's word. From parent to child only.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -147,7 +226,7 @@ pub struct Entry {
     /// UUID, 16 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub document: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "entry::Content", tags = "3, 4, 5")]
+    #[prost(oneof = "entry::Content", tags = "3, 4, 5, 6, 7, 8, 9")]
     pub content: ::core::option::Option<entry::Content>,
 }
 /// Nested message and enum types in `Entry`.
@@ -161,6 +240,14 @@ pub mod entry {
         Enter(super::Enter),
         #[prost(message, tag = "5")]
         Propose(super::Propose),
+        #[prost(message, tag = "6")]
+        Leave(super::Leave),
+        #[prost(message, tag = "7")]
+        Erase(super::Erase),
+        #[prost(message, tag = "8")]
+        Receipt(super::Receipt),
+        #[prost(message, tag = "9")]
+        Transfer(super::Transfer),
     }
 }
 /// Rows of one feed. Rows that came from the receiver are left out and covered by the range.
@@ -258,7 +345,7 @@ pub struct Ask {
     /// UUID, 16 bytes; nil is the network.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "ask::Question", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "ask::Question", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub question: ::core::option::Option<ask::Question>,
 }
 /// Nested message and enum types in `Ask`.
@@ -277,7 +364,49 @@ pub mod ask {
         Take(super::Entries),
         #[prost(message, tag = "7")]
         Done(super::Done),
+        #[prost(message, tag = "8")]
+        Claim(super::Claim),
     }
+}
+/// What did I tell you of these documents?
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Claim {
+    /// UUIDs, 16 bytes each, one after the other; at most 1,000.
+    #[prost(bytes = "vec", tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<u8>,
+}
+/// What the child was told of a document.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Told {
+    /// UUID, 16 bytes.
+    #[prost(bytes = "vec", tag = "1")]
+    pub document: ::prost::alloc::vec::Vec<u8>,
+    /// The parent's word for `held` and `left`, 16 bytes.
+    #[prost(bytes = "vec", tag = "5")]
+    pub proof: ::prost::alloc::vec::Vec<u8>,
+    #[prost(oneof = "told::What", tags = "2, 3, 4")]
+    pub what: ::core::option::Option<told::What>,
+}
+/// Nested message and enum types in `Told`.
+pub mod told {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        /// It is in the scope since this assignment.
+        #[prost(uint64, tag = "2")]
+        Held(u64),
+        /// It left by this assignment.
+        #[prost(uint64, tag = "3")]
+        Left(u64),
+        /// It was erased.
+        #[prost(message, tag = "4")]
+        Erased(super::Erase),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Claimed {
+    /// At most 1,000.
+    #[prost(message, repeated, tag = "1")]
+    pub documents: ::prost::alloc::vec::Vec<Told>,
 }
 /// The sum of each bucket: the first eight bytes of its documents' digests modulo 2^64. A document's bucket is the last
 /// four bytes of its id modulo the number of buckets.
@@ -322,7 +451,7 @@ pub struct Answer {
     /// UUID, 16 bytes; nil is the network.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
-    #[prost(oneof = "answer::Reply", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "answer::Reply", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub reply: ::core::option::Option<answer::Reply>,
 }
 /// Nested message and enum types in `Answer`.
@@ -341,6 +470,8 @@ pub mod answer {
         Took(super::Took),
         #[prost(message, tag = "7")]
         Done(super::Done),
+        #[prost(message, tag = "8")]
+        Claimed(super::Claimed),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -381,6 +512,73 @@ pub struct Bye {
     /// Whether it makes sense to come back.
     #[prost(bool, tag = "2")]
     pub come_back: bool,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TransferSide {
+    Unspecified = 0,
+    /// The child gives her.
+    Give = 1,
+    /// The child takes her.
+    Take = 2,
+}
+impl TransferSide {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TRANSFER_SIDE_UNSPECIFIED",
+            Self::Give => "TRANSFER_SIDE_GIVE",
+            Self::Take => "TRANSFER_SIDE_TAKE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRANSFER_SIDE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TRANSFER_SIDE_GIVE" => Some(Self::Give),
+            "TRANSFER_SIDE_TAKE" => Some(Self::Take),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TransferState {
+    Unspecified = 0,
+    Open = 1,
+    /// The child agrees to its part.
+    Agreed = 2,
+    Declined = 3,
+    Done = 4,
+}
+impl TransferState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TRANSFER_STATE_UNSPECIFIED",
+            Self::Open => "TRANSFER_STATE_OPEN",
+            Self::Agreed => "TRANSFER_STATE_AGREED",
+            Self::Declined => "TRANSFER_STATE_DECLINED",
+            Self::Done => "TRANSFER_STATE_DONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRANSFER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TRANSFER_STATE_OPEN" => Some(Self::Open),
+            "TRANSFER_STATE_AGREED" => Some(Self::Agreed),
+            "TRANSFER_STATE_DECLINED" => Some(Self::Declined),
+            "TRANSFER_STATE_DONE" => Some(Self::Done),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -8,6 +8,7 @@ CREATE TABLE node (
   country TEXT NOT NULL,              -- ISO 3166-1 alpha-2, taken where none is given
   node_id BLOB NOT NULL,              -- SHA-256 of the public key, 32 bytes
   incarnation BLOB NOT NULL,          -- UUID, drawn when this file was made or restored
+  proof_key BLOB NOT NULL,            -- 32 bytes: what this node says to its children of documents is proved by it
   settings BLOB,                      -- doc_id of the network's settings, once they are known
   address TEXT,                       -- where children reach it, as it last served: host:port
   backed_up INTEGER,                  -- Unix ms of the newest backup that was made
@@ -32,7 +33,7 @@ CREATE TABLE document (
   heads BLOB NOT NULL,                -- 32-byte hashes, sorted: what is logged
   dirty INTEGER,                      -- change.id of the newest change that is not folded; NULL: all are
   folded INTEGER NOT NULL,            -- change.id of the newest change that is folded; 0: none
-  state TEXT NOT NULL CHECK (state = 'live' OR state = 'kept' OR state = 'read_only' OR state = 'quarantined' OR state = 'erased'),
+  state TEXT NOT NULL CHECK (state = 'live' OR state = 'kept' OR state = 'read_only' OR state = 'quarantined' OR state = 'gone' OR state = 'erased'),
   indexed INTEGER NOT NULL            -- 1 when every change has its narrow row
 ) STRICT;
 CREATE INDEX document_dirty ON document (dirty) WHERE dirty IS NOT NULL;
@@ -70,20 +71,110 @@ CREATE TABLE snapshot (
 CREATE TABLE assign (
   scope INTEGER NOT NULL,
   document INTEGER NOT NULL,
-  epoch INTEGER NOT NULL,             -- counted by the parent
+  epoch INTEGER NOT NULL,             -- counted by the parent, a document's over all its scopes
   state TEXT NOT NULL CHECK (state IN ('held', 'left')),
+  proof BLOB,                         -- the parent's word for it, 16 bytes; NULL: it said nothing of it, or this node is the parent
   PRIMARY KEY (scope, document)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX assign_document ON assign (document);
+
+-- Documents that leave a scope and are not gone there yet. In a child's scope: until each of its nodes has said so. In
+-- this node's own: until the parent has everything that was written here.
+CREATE TABLE leaving (
+  scope INTEGER NOT NULL,
+  document INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,             -- of the assignment that took this one's place
+  seq INTEGER NOT NULL,               -- a child's scope: the row that says so; the own scope: its last row when it came
+  at INTEGER NOT NULL,                -- Unix ms
+  told INTEGER,                       -- Unix ms when a node of the child first acknowledged that row
+  taker INTEGER,                      -- a child's scope: scope.id where it has not come yet; NULL: it is safe
+  taker_seq INTEGER,                  -- the row of that scope's feed that brings it
+  step TEXT NOT NULL CHECK (step = 'waits' OR step = 'going' OR step = 'asks' OR step = 'disputed'),
+  PRIMARY KEY (scope, document)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX leaving_document ON leaving (document);
+CREATE INDEX leaving_taker ON leaving (taker, taker_seq) WHERE taker IS NOT NULL;
+
+-- Assignments that a child proved of documents that this node has forgotten, until they have come.
+CREATE TABLE claimed (
+  doc_id BLOB PRIMARY KEY,
+  scope INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  held INTEGER NOT NULL               -- 0: it had left, and was not gone yet
+) STRICT, WITHOUT ROWID;
+
+-- A node's word that it did what was asked of it: this node's own, or a child's.
+CREATE TABLE receipt (
+  id INTEGER PRIMARY KEY,
+  link INTEGER,                       -- NULL: this node's own
+  document INTEGER NOT NULL,
+  what TEXT NOT NULL CHECK (what = 'left' OR what = 'kept' OR what = 'erased'),
+  epoch INTEGER NOT NULL,             -- of the assignment that ended; 0: erased
+  erasure BLOB,
+  at INTEGER NOT NULL                 -- Unix ms
+) STRICT;
+CREATE INDEX receipt_document ON receipt (document);
+
+-- Who went from here, when and why: what is left of her beside private notes. Not where to.
+CREATE TABLE stub (
+  document INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,                -- Unix ms
+  reason TEXT NOT NULL CHECK (reason = 'transferred' OR reason = 'returned' OR reason = 'left')
+) STRICT;
+
+-- Someone is to go from one chapter to another, or back to the network. At the parent both sides are known, at a child its own.
+CREATE TABLE transfer (
+  id INTEGER PRIMARY KEY,
+  transfer_id BLOB NOT NULL UNIQUE,   -- UUIDv7
+  document INTEGER NOT NULL,
+  giver INTEGER,                      -- scope.id; NULL at the child that takes
+  taker INTEGER,                      -- scope.id; NULL: back to the network, or at the child that gives
+  to_slug TEXT NOT NULL,
+  epoch INTEGER NOT NULL,             -- of the giver's assignment: it acts only while that stands
+  given INTEGER NOT NULL,             -- 1: the giving side agrees
+  taken INTEGER NOT NULL,             -- 1: the receiving side agrees
+  agreed INTEGER NOT NULL,            -- 1: she was asked and agreed
+  here INTEGER NOT NULL,              -- 1: proposed by this node
+  state TEXT NOT NULL CHECK (state = 'open' OR state = 'declined' OR state = 'done'),
+  summary TEXT NOT NULL,              -- who she is; empty once it has ended
+  text TEXT NOT NULL,                 -- the hand-over note, or why it was declined
+  at INTEGER NOT NULL                 -- Unix ms
+) STRICT;
+CREATE INDEX transfer_open ON transfer (document) WHERE state = 'open';
+
+-- The ledger of what was deleted everywhere. Nothing else is left of it but hashes in `fingerprint`.
+CREATE TABLE erasure (
+  document INTEGER PRIMARY KEY,
+  erasure BLOB NOT NULL,              -- UUIDv7
+  at INTEGER NOT NULL,                -- Unix ms
+  proof BLOB,                         -- the parent's word for it; NULL: it was decided here
+  scrubbed INTEGER NOT NULL           -- 1 once no byte is left in the file and its log
+) STRICT;
+CREATE INDEX erasure_unscrubbed ON erasure (document) WHERE scrubbed = 0;
+
+-- What was asked to be deleted from below, until it is carried out or withdrawn.
+CREATE TABLE erasure_asked (
+  document INTEGER PRIMARY KEY,
+  link INTEGER,                       -- the child's link; NULL: asked here
+  at INTEGER NOT NULL,                -- Unix ms when this node heard of it
+  approved INTEGER NOT NULL           -- 0: over the limit of a day, waits for a second administrator
+) STRICT;
+
+-- Keyed hashes of e-mail addresses and numbers of erased people, so that an import does not bring them back.
+CREATE TABLE fingerprint (
+  hash BLOB PRIMARY KEY,              -- the first 16 bytes of an HMAC by this node's key
+  at INTEGER NOT NULL                 -- Unix ms of the erasure
+) STRICT, WITHOUT ROWID;
 
 -- A scope's ordered changes. `seq` is dense.
 CREATE TABLE feed (
   scope INTEGER NOT NULL,
   seq INTEGER NOT NULL,
   document INTEGER NOT NULL,
-  kind TEXT NOT NULL CHECK (kind = 'change' OR kind = 'enter' OR kind = 'propose'),
-  ref INTEGER NOT NULL,               -- change.id, the assignment's epoch, or proposal.id
+  kind TEXT NOT NULL CHECK (kind = 'change' OR kind = 'enter' OR kind = 'propose' OR kind = 'leave' OR kind = 'erase' OR kind = 'receipt' OR kind = 'transfer'),
+  ref INTEGER NOT NULL,               -- change.id, the assignment's epoch, proposal.id, receipt.id, transfer.id; 0: erase
   origin_link INTEGER,                -- link.id from which it came; it is not sent back there
+  digest BLOB,                        -- of a change whose document is gone; NULL: it is made from the row
   PRIMARY KEY (scope, seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -166,9 +257,11 @@ CREATE TABLE supporter (
   looked_after_by TEXT,
   waiting TEXT,                       -- the reason's code, while she waits
   tried INTEGER NOT NULL,             -- 1 once somebody has tried to reach her
+  hidden INTEGER NOT NULL,            -- 1 while it is asked that she be deleted: in no list and no figure
   view TEXT NOT NULL                  -- model::Supporter as JSON
 ) STRICT;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
+CREATE INDEX supporter_hidden ON supporter (document) WHERE hidden = 1;
 CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
 CREATE INDEX supporter_care ON supporter (looked_after_by, document) WHERE looked_after_by IS NOT NULL;
 
@@ -247,5 +340,7 @@ CREATE TABLE answer (
   key BLOB PRIMARY KEY,               -- SHA-256 of the key
   request BLOB NOT NULL,              -- SHA-256 of the request's body
   body TEXT NOT NULL,
+  document INTEGER,                   -- whom it is about: it goes with her
   at INTEGER NOT NULL                 -- Unix ms
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX answer_document ON answer (document) WHERE document IS NOT NULL;

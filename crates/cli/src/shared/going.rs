@@ -1,0 +1,205 @@
+//! People who go: transfers, and deleting everywhere.
+
+use model::DocId;
+use node::{Erased, Node, TransferAsked};
+use serde_json::{Value, json};
+use store::{Erasure, ErasureAsked, NodeKind, TransferRow};
+use web::person_json;
+
+use super::arguments::{Erasures, Transfers};
+use super::run::{added, short};
+use crate::{Failure, Out, find_person, table};
+
+/// The most rows of a list: the newest.
+const LISTED: usize = 500;
+
+pub(super) fn transfer(
+    node: &Node,
+    (id, slug): (&str, &str),
+    (note, agreed): (&str, bool),
+    out: Out,
+    by: &str,
+) -> Result<(), Failure> {
+    let person = find_person(node, id)?.document;
+    match node.propose_transfer(person, slug, note.into(), agreed, by)? {
+        TransferAsked::Placed => {
+            out.result(&json!({"id": person.to_string(), "chapter": slug}), || format!("placed into {slug}"));
+        }
+        TransferAsked::Proposed(id) => added(out, id),
+    }
+    Ok(())
+}
+
+fn transfer_json(row: &TransferRow) -> Value {
+    json!({
+        "id": row.id.to_string(), "person": row.person.to_string(), "from": row.from,
+        "to": Some(&row.to).filter(|to| !to.is_empty()), "name": row.summary, "note": row.text,
+        "given": row.given, "taken": row.taken, "agreed": row.agreed, "state": row.state,
+        "asks_here": row.state == "open" && row.asks_here(), "at": row.at,
+    })
+}
+
+fn words(row: &TransferRow) -> &'static str {
+    match (row.state.as_str(), row.asks_here()) {
+        ("done", _) => "done",
+        ("declined", _) => "declined",
+        (_, true) => "waits for your word",
+        (_, false) => "waits for others",
+    }
+}
+
+pub(super) fn transfers(node: &Node, command: &Transfers, out: Out) -> Result<(), Failure> {
+    node.settle()?;
+    let (id, because, agrees) = match command {
+        Transfers::List => return list(node, out),
+        Transfers::Take { id } => (id, "", true),
+        Transfers::Decline { id, because } => (id, because.as_str(), false),
+    };
+    if let Some(leave) = leave_of(node, id)? {
+        node.answer_leave(leave, agrees)?;
+        added(out, leave);
+        return Ok(());
+    }
+    let transfer = node.read(|read| read.transfer(id))?;
+    node.answer_transfer(&transfer, agrees, because)?;
+    added(out, transfer.id);
+    Ok(())
+}
+
+/// Whom an id names of those who are to leave without this chapter's word.
+fn leave_of(node: &Node, id: &str) -> Result<Option<DocId>, Failure> {
+    let Ok(found) = find_person(node, id) else { return Ok(None) };
+    let leaves = node.read(|read| read.leaves())?;
+    Ok(leaves.iter().map(|leave| leave.person).find(|person| *person == found.document))
+}
+
+fn list(node: &Node, out: Out) -> Result<(), Failure> {
+    let (transfers, leaves, stubs, kept) =
+        node.read(|read| Ok((read.transfers(LISTED)?, read.leaves()?, read.stubs(LISTED)?, read.kept_by_children()?)))?;
+    let made = json!({
+        "transfers": transfers.iter().map(transfer_json).collect::<Vec<_>>(),
+        "leaving": leaves.iter().map(|leave| json!({
+            "person": leave.person.to_string(), "why": if leave.one_of_many { "too_many_in_a_day" } else { "disputed" },
+            "at": leave.at,
+        })).collect::<Vec<_>>(),
+        "kept": kept.iter().map(|(person, slug)| json!({"person": person.to_string(), "chapter": slug})).collect::<Vec<_>>(),
+        "gone": stubs.iter().map(|stub| json!({
+            "person": stub.person.to_string(), "at": stub.at, "reason": stub.reason,
+        })).collect::<Vec<_>>(),
+    });
+    out.result(&made, || {
+        let id = |text: String| text[text.len() - 8..].to_owned();
+        let mut rows: Vec<Vec<String>> = transfers
+            .iter()
+            .map(|row| {
+                let to = if row.to.is_empty() { "the network" } else { &row.to };
+                let who = if row.summary.is_blank() { short(row.person) } else { row.summary.expose().to_owned() };
+                vec![id(row.id.to_string()), who, format!("to {to}"), words(row).to_owned()]
+            })
+            .collect();
+        rows.extend(leaves.iter().map(|leave| {
+            let why = if leave.one_of_many {
+                "one of many today: waits for your word"
+            } else {
+                "kept here, read-only, until you let her go"
+            };
+            vec![short(leave.person), String::new(), "leaves".to_owned(), why.to_owned()]
+        }));
+        rows.extend(kept.iter().map(|(person, slug)| {
+            vec![short(*person), String::new(), format!("left {slug}"), "its chapter keeps a copy: disputed".to_owned()]
+        }));
+        rows.extend(
+            stubs.iter().map(|stub| vec![short(stub.person), String::new(), stub.reason.clone(), stub.at.for_people()]),
+        );
+        if rows.is_empty() { "no transfers".to_owned() } else { table(&["id", "who", "where", "state"], &rows) }
+    });
+    Ok(())
+}
+
+pub(super) fn erase(node: &Node, id: &str, reason: &str, yes: bool, out: Out, by: &str) -> Result<(), Failure> {
+    let person = find_person(node, id)?.document;
+    let same = node.same_reach(person)?;
+    if !yes {
+        let made: Vec<Value> = same.iter().map(person_json).collect();
+        let name = node.read(|read| read.person(person))?.supporter.display_name();
+        out.result(&json!({"id": person.to_string(), "erased": false, "same": made}), || {
+            let mut said =
+                format!("{name} would be deleted everywhere, with every note about her. Say --yes to do it.");
+            if !same.is_empty() {
+                said.push_str("\nThese have the same e-mail address or number and stay, unless you erase them too:");
+                for other in &same {
+                    said.push_str(&format!("\n  {}  {}", short(other.supporter.id), other.supporter.display_name()));
+                }
+            }
+            said
+        });
+        return Ok(());
+    }
+    let done = node.erase(person, &reason.into(), by)?;
+    let state = if done == Erased::Now { "erased" } else { "asked" };
+    out.result(&json!({"id": person.to_string(), "state": state}), || match done {
+        Erased::Now => "deleted here; every node that ever had her is told: see `erasures`".to_owned(),
+        Erased::Asked => {
+            "hidden, and nobody contacts her; the network deletes her after 72 hours. `erasures withdraw` takes it back"
+                .to_owned()
+        }
+    });
+    Ok(())
+}
+
+pub(super) fn erasures(node: &Node, command: Option<&Erasures>, out: Out, by: &str) -> Result<(), Failure> {
+    node.settle()?;
+    match command {
+        None | Some(Erasures::List) => list_erasures(node, out),
+        Some(Erasures::Withdraw { id }) => {
+            let person = find_person(node, id)?.document;
+            node.withdraw_erasure(person, by)?;
+            added(out, person);
+            Ok(())
+        }
+        Some(Erasures::Approve { id }) => {
+            if node.kind() != NodeKind::Hub {
+                return Err(Failure::refused("a chapter asks; its network approves"));
+            }
+            let person = find_person(node, id)?.document;
+            node.approve_erasure(person)?;
+            added(out, person);
+            Ok(())
+        }
+    }
+}
+
+fn list_erasures(node: &Node, out: Out) -> Result<(), Failure> {
+    let (done, asked) = node.read(|read| Ok((read.erasures(LISTED)?, read.erasures_asked()?)))?;
+    let done_json = |erasure: &Erasure| {
+        let receipts: Vec<Value> = erasure.receipts.iter().map(|(node, at)| json!({"node": node, "at": at})).collect();
+        json!({"person": erasure.person.to_string(), "id": erasure.id.to_string(), "at": erasure.at,
+               "gone_here": erasure.scrubbed, "receipts": receipts, "outstanding": erasure.outstanding})
+    };
+    let asked_json = |asked: &ErasureAsked| json!({"person": asked.person.to_string(), "at": asked.at, "from": asked.from, "waits_for_approval": asked.waits_for_word});
+    let made = json!({
+        "erasures": done.iter().map(done_json).collect::<Vec<_>>(),
+        "asked": asked.iter().map(asked_json).collect::<Vec<_>>(),
+    });
+    out.result(&made, || {
+        let mut rows: Vec<Vec<String>> = asked
+            .iter()
+            .map(|asked| {
+                let from = asked.from.clone().unwrap_or_else(|| "here".to_owned());
+                let state = if asked.waits_for_word { "waits for a second administrator" } else { "waits 72 hours" };
+                vec![short(asked.person), asked.at.for_people(), format!("asked at {from}"), state.to_owned()]
+            })
+            .collect();
+        rows.extend(done.iter().map(|erasure| {
+            let here = if erasure.scrubbed { "gone here" } else { "going here" };
+            let state = if erasure.outstanding.is_empty() {
+                format!("{} receipts, closed", erasure.receipts.len())
+            } else {
+                format!("{} receipts, not heard from: {}", erasure.receipts.len(), erasure.outstanding.join(", "))
+            };
+            vec![short(erasure.person), erasure.at.for_people(), here.to_owned(), state]
+        }));
+        if rows.is_empty() { "nobody was deleted".to_owned() } else { table(&["id", "when", "where", "state"], &rows) }
+    });
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! Handing people on: from one chapter to another, or back to the network.
+//!
+//! **Invariant:** nobody goes without the giving chapter's word and nobody comes without the receiving one's; the parent
+//! carries it out with the event that says so in her record.
+
+use model::{Body, DocId, Event, Personal, PlacementFact, ScopeId};
+use store::{Edited, NewTransfer, NodeKind, TransferRow};
+
+use crate::acts::{Plan, event, within};
+use crate::{Node, NodeError, Priority, draw};
+
+/// Who carries out what others agreed to.
+const NETWORK: &str = "network";
+
+/// What came of asking for a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferAsked {
+    /// It waits for the word of one side or both.
+    Proposed(model::TransferId),
+    /// She waited at this hub: she is there at once.
+    Placed,
+}
+
+impl Node {
+    /// Proposes that someone go to another chapter. At a hub, who waits for a chapter is placed at once.
+    ///
+    /// # Errors
+    /// When she is in no chapter, is there already, or the chapter is not known.
+    pub fn propose_transfer(
+        &self,
+        person: DocId,
+        to: &str,
+        note: Personal,
+        agreed: bool,
+        by: &str,
+    ) -> Result<TransferAsked, NodeError> {
+        within(&note, "the hand-over note")?;
+        let slug: model::Slug = to.parse().map_err(|error: model::IdError| NodeError::Refused(error.to_string()))?;
+        let row = self.read(|read| read.person(person))?;
+        if self.kind() == NodeKind::Hub && row.chapter.is_none() {
+            self.place_by_hand(person, slug.as_str(), by)?;
+            return Ok(TransferAsked::Placed);
+        }
+        self.need_parent()?;
+        let (id, at) = (draw::transfer_id(), draw::now());
+        let new = NewTransfer { id, person, to: Some(slug.to_string()), text: note, agreed, at };
+        self.write(Priority::Interactive, move |tx| tx.propose_transfer(&new))?;
+        Ok(TransferAsked::Proposed(id))
+    }
+
+    /// A chapter hands back someone whom it was given.
+    ///
+    /// # Errors
+    /// Without a reason, or when she is not this chapter's.
+    pub fn return_person(&self, person: DocId, reason: Personal, by: &str) -> Result<model::TransferId, NodeError> {
+        if reason.is_blank() {
+            return Err(NodeError::Refused("say why she is handed back".to_owned()));
+        }
+        within(&reason, "the reason")?;
+        self.need_parent()?;
+        let (id, at) = (draw::transfer_id(), draw::now());
+        let returned = event(None, by, Body::Return { reason: reason.clone() });
+        let new = NewTransfer { id, person, to: None, text: reason, agreed: false, at };
+        self.edit(person, by, |_, _| Ok(Plan::event(&returned).transferring(new.clone())))?;
+        Ok(id)
+    }
+
+    fn need_parent(&self) -> Result<(), NodeError> {
+        if self.kind() == NodeKind::Chapter && self.read(|read| read.parent())?.is_none() {
+            return Err(NodeError::Refused(
+                "this chapter belongs to no network: there is nobody to give her to".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// This chapter's word on a transfer.
+    ///
+    /// # Errors
+    /// When it is not asked for.
+    pub fn answer_transfer(&self, transfer: &TransferRow, agrees: bool, why: &str) -> Result<(), NodeError> {
+        let (id, why) = (transfer.id, why.to_owned());
+        within(&why.as_str().into(), "the reason")?;
+        self.write(Priority::Interactive, move |tx| tx.answer_transfer(id, agrees, &why))
+    }
+
+    /// This chapter's word on someone who is to leave without it.
+    ///
+    /// # Errors
+    /// When nobody asks for her.
+    pub fn answer_leave(&self, person: DocId, goes: bool) -> Result<(), NodeError> {
+        let at = draw::now();
+        self.write(Priority::Interactive, move |tx| tx.answer_leave(person, goes, at))
+    }
+
+    /// Carries out what both sides agree to; gives how many.
+    pub(crate) fn complete_transfers(&self) -> Result<usize, NodeError> {
+        let agreed = self.read(|read| read.transfers_agreed())?;
+        let mut done = 0;
+        for (transfer, giver, taker) in agreed {
+            match self.complete(&transfer, giver, taker) {
+                Ok(carried_out) => done += usize::from(carried_out),
+                // Somebody was faster: it is tried again when that is folded.
+                Err(NodeError::Store(error)) if error.can_be_redone() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn complete(
+        &self,
+        transfer: &TransferRow,
+        giver: Option<ScopeId>,
+        taker: Option<ScopeId>,
+    ) -> Result<bool, NodeError> {
+        let (id, person) = (transfer.id, transfer.person);
+        let (loaded, settings) = self.read(|read| Ok((read.load(person)?, read.settings()?)))?;
+        let stamp = self.stamp(NETWORK);
+        let body = match taker {
+            Some(to) => Body::Transfer { from: giver, to },
+            None => Body::Placement(PlacementFact {
+                chapter: None,
+                reason: "returned".to_owned(),
+                explanation: "Her chapter handed her back.".to_owned(),
+                flags: Vec::new(),
+                territory_version: 0,
+                gazetteer_version: String::new(),
+            }),
+        };
+        let said = Event { id: draw::event_id(), at: stamp.at, by: None, body };
+        let edited = loaded.and_then(|mut loaded| {
+            let written = loaded.record.edit(&[record::Write::event(&said)], &stamp)?;
+            Some(Edited::new(loaded, written, stamp.actor, &settings.ladder))
+        });
+        let at = stamp.at;
+        self.write(Priority::Interactive, move |tx| tx.complete_transfer(id, edited.as_ref(), at))
+    }
+}

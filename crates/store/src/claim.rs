@@ -1,0 +1,136 @@
+//! Which scope holds a document, when one end of a link has forgotten: a child returns what its parent told it.
+//!
+//! **Invariant:** only the parent's own word counts, proved by its own key; the newest assignment stands.
+
+use engine::{Claim, Claimed, Found};
+use model::{DocId, ScopeId, Timestamp};
+use rusqlite::params;
+
+use crate::document::DocState;
+use crate::{Read, StoreError, Tx};
+
+impl Read<'_> {
+    /// What this node was told of documents by its parent.
+    pub(crate) fn claims(&self, scope: ScopeId, documents: &[DocId]) -> Result<Vec<Claim>, StoreError> {
+        let scope = self.known_scope(scope)?.id;
+        let mut claims = Vec::new();
+        for id in documents {
+            let Some(row) = self.document(*id)? else { continue };
+            if let Some((erasure, at, proof)) = self.erasure_of(row.id)? {
+                claims.extend(proof.map(|proof| (*id, Claimed::Erased { erasure, at, proof })));
+                continue;
+            }
+            let sql = "SELECT epoch, state = 'held', proof FROM assign WHERE scope = ? AND document = ?";
+            let told = self.one("read an assignment", sql, params![scope, row.id], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, bool>(1)?, row.get::<_, Option<[u8; 16]>>(2)?))
+            })?;
+            let claim = told.and_then(|(epoch, held, proof)| {
+                let proof = proof?;
+                Some(if held { Claimed::Held { epoch, proof } } else { Claimed::Left { epoch, proof } })
+            });
+            claims.extend(claim.map(|claim| (*id, claim)));
+        }
+        Ok(claims)
+    }
+
+    /// What is to be done with documents that only one end holds in a scope.
+    fn settled(&self, scope: i64, asked: &[(DocId, bool)]) -> Result<Found, StoreError> {
+        let (mut give, mut compare) = (Vec::new(), Vec::new());
+        for (id, listed) in asked {
+            let Some(row) = self.document(*id)? else {
+                compare.extend(listed.then_some(*id));
+                continue;
+            };
+            let assignment = self.assignment(scope, row.id)?;
+            let held = assignment.is_some_and(|assignment| assignment.held);
+            if row.state == DocState::Erased || (held && !listed) || (!held && assignment.is_some() && *listed) {
+                give.push(*id);
+            } else if *listed {
+                compare.push(*id);
+            }
+        }
+        Ok(Found::Settled { give, compare })
+    }
+}
+
+impl Tx<'_> {
+    /// Believes what a child returns of this node's own word, then says what is to be done.
+    pub(crate) fn settle(
+        &self,
+        scope: ScopeId,
+        asked: &[(DocId, bool)],
+        claims: &[Claim],
+        at: Timestamp,
+    ) -> Result<Found, StoreError> {
+        let (row, key) = (self.known_scope(scope)?, self.proof_key()?);
+        for (id, claimed) in claims.iter().filter(|(id, claimed)| key.stands(*id, scope, claimed)) {
+            match *claimed {
+                Claimed::Erased { erasure, at, .. } => self.erase(*id, erasure, at, None)?,
+                Claimed::Held { epoch, .. } => self.believe_held(row.id, *id, epoch.cast_signed(), at)?,
+                Claimed::Left { epoch, .. } => self.believe_left(row.id, *id, epoch.cast_signed())?,
+            }
+        }
+        for (id, _) in asked.iter().filter(|(_, listed)| *listed) {
+            self.say_it_left(row.id, *id)?;
+        }
+        self.settled(row.id, asked)
+    }
+
+    /// A child has what it once made here and what has gone to another child since: it is told that it left.
+    fn say_it_left(&self, scope: i64, id: DocId) -> Result<(), StoreError> {
+        let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else { return Ok(()) };
+        if self.assignment(scope, row.id)?.is_none() && !self.children_holding(row.id)?.is_empty() {
+            self.put_left(scope, row.id, self.next_epoch(row.id)? - 1)?;
+        }
+        Ok(())
+    }
+
+    fn put_left(&self, scope: i64, document: i64, epoch: i64) -> Result<(), StoreError> {
+        self.assign(scope, document, epoch, None)?;
+        let sql = "UPDATE assign SET state = 'left' WHERE scope = ? AND document = ?";
+        self.run("end an assignment", sql, params![scope, document]).map(drop)
+    }
+
+    fn believe_held(&self, scope: i64, id: DocId, epoch: i64, at: Timestamp) -> Result<(), StoreError> {
+        let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else {
+            // It comes with this comparison: then it is assigned as it was.
+            return self.remember_claim(scope, id, epoch, true);
+        };
+        let next = self.next_epoch(row.id)?;
+        if epoch < next {
+            // What this node has said since stands: it says so by an assignment that is not older than the claim.
+            if self.assignment(scope, row.id)?.is_none_or(|known| !known.held && known.epoch < epoch) {
+                self.put_left(scope, row.id, next - 1)?;
+            }
+            return Ok(());
+        }
+        for other in self.children_holding(row.id)?.into_iter().filter(|other| *other != scope) {
+            self.leave_scope(other, &row, id, epoch, at)?;
+        }
+        self.begin_assignment(scope, &row, id, epoch, None)?;
+        self.move_home(row.id)?;
+        self.feed_proposals(scope, row.id)
+    }
+
+    fn believe_left(&self, scope: i64, id: DocId, epoch: i64) -> Result<(), StoreError> {
+        let Some(row) = self.document(id)? else { return self.remember_claim(scope, id, epoch, false) };
+        let known = self.assignment(scope, row.id)?.filter(|known| known.held && known.epoch < epoch);
+        if known.is_some() {
+            self.end_assignment(scope, &row, id, epoch, None)?;
+            self.move_home(row.id)?;
+        }
+        Ok(())
+    }
+
+    /// It comes with this comparison: then it is assigned as it was.
+    fn remember_claim(&self, scope: i64, id: DocId, epoch: i64, held: bool) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO claimed (doc_id, scope, epoch, held) VALUES (?, ?, ?, ?)";
+        self.run("remember an assignment", sql, params![id.as_bytes(), scope, epoch, held]).map(drop)
+    }
+
+    /// The assignment that a child proved of a document that comes back to this node, and whether the child held it.
+    pub(crate) fn claimed_epoch(&self, scope: i64, id: DocId) -> Result<Option<(i64, bool)>, StoreError> {
+        let sql = "DELETE FROM claimed WHERE doc_id = ? AND scope = ? RETURNING epoch, held";
+        self.one("look for an assignment", sql, params![id.as_bytes(), scope], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+}

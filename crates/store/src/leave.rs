@@ -1,0 +1,445 @@
+//! Documents that leave a scope, and what stays of them.
+//!
+//! **Invariants:** a child lets a document go only when its parent has everything that was written here, and nothing of it
+//! was refused. Whom a chapter has tried, talked to, annotated or added does not go without the chapter's word: the record
+//! stays readable. Private notes stay in any case.
+
+use engine::{Proof, Receipt};
+use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
+use rusqlite::params;
+
+use crate::document::{DocState, DocumentRow};
+use crate::forget::Keep;
+use crate::log::Source;
+use crate::{NodeKind, Read, StoreError, Tx};
+
+/// How many people may leave a chapter in a day without its word, of whom it knows nothing yet: what one evening's
+/// correction of a territory moves. More wait for its administrator.
+pub const LEAVES_A_DAY: u64 = 20;
+/// A day, in ms.
+pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
+/// How long a parent takes changes to what has left, after the child first heard of it, in ms: 30 days.
+const LATE_CHANGES_MS: i64 = 30 * DAY_MS;
+/// The most documents that are let go in one transaction.
+const LET_GO_AT_ONCE: usize = 200;
+
+/// An assignment as its row has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) epoch: i64,
+    pub(crate) held: bool,
+}
+
+/// Someone whose leaving waits for this chapter's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// The person.
+    pub person: DocId,
+    /// Whether it is one of too many in a day; otherwise her record stays here, read-only, until somebody lets her go.
+    pub one_of_many: bool,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// Who went from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stub {
+    /// The person.
+    pub person: DocId,
+    /// When.
+    pub at: Timestamp,
+    /// `transferred`, `returned` or `left`.
+    pub reason: String,
+}
+
+impl Read<'_> {
+    pub(crate) fn assignment(&self, scope: i64, document: i64) -> Result<Option<Assignment>, StoreError> {
+        let sql = "SELECT epoch, state = 'held' FROM assign WHERE scope = ? AND document = ?";
+        self.one("find an assignment", sql, params![scope, document], |row| {
+            Ok(Assignment { epoch: row.get(0)?, held: row.get(1)? })
+        })
+    }
+
+    /// What a document adds to the sum of a scope that holds it; nothing while it is in dispute or not folded at all.
+    pub(crate) fn sum_of(&self, row: &DocumentRow, id: DocId) -> Result<Option<ScopeSum>, StoreError> {
+        if matches!(row.state, DocState::Quarantined | DocState::Gone | DocState::Erased) {
+            return Ok(None);
+        }
+        Ok(self.snapshot(row.id)?.map(|(heads, _)| ScopeSum::of(id, &heads)))
+    }
+
+    /// Whether this chapter knows her: notes, something that was written here, or anything that was tried with her.
+    fn touched(&self, document: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM private_note WHERE document = ?1)
+                   OR EXISTS (SELECT 1 FROM private_field WHERE document = ?1)
+                   OR EXISTS (SELECT 1 FROM change c JOIN actor a ON a.id = c.actor WHERE c.document = ?1 AND a.origin IS NULL)
+                   OR EXISTS (SELECT 1 FROM event WHERE document = ?1 AND kind IN ('attempt', 'one_to_one', 'ask', 'answer', 'came', 'move'))
+                   OR EXISTS (SELECT 1 FROM supporter WHERE document = ?1 AND looked_after_by IS NOT NULL)";
+        Ok(self.number("look whether she is known", sql, params![document])? > 0)
+    }
+
+    /// Whether this chapter agreed that she goes, under this assignment.
+    fn word_given(&self, document: i64, epoch: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND given = 1 AND giver IS NOT NULL
+                   AND state != 'declined' AND epoch = ?)";
+        Ok(self.number("look for a word", sql, params![document, epoch])? > 0)
+    }
+
+    /// What is to be done with a leave that came.
+    fn step_of_leave(&self, row: &DocumentRow, ended: i64, at: Timestamp) -> Result<&'static str, StoreError> {
+        let free = row.kind != Kind::Supporter || self.node()?.kind == NodeKind::Hub;
+        if free || self.word_given(row.id, ended)? {
+            return Ok("going");
+        }
+        if self.touched(row.id)? {
+            return Ok("disputed");
+        }
+        let sql = "SELECT (SELECT count(*) FROM stub WHERE reason = 'left' AND at > ?1)
+                   + (SELECT count(*) FROM leaving WHERE (step = 'going' OR step = 'waits') AND at > ?1)";
+        let today = self.number("count who left today", sql, params![at.as_millis() - DAY_MS])?;
+        Ok(if today < LEAVES_A_DAY { "going" } else { "asks" })
+    }
+
+    /// Whether a link may still write what its scope no longer holds: until its receipt, and at most for 30 days.
+    pub(crate) fn may_write_late(&self, source: &Source<'_>, document: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = ?2
+                     AND (l.told IS NULL OR l.told > ?3)
+                     AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.document = l.document AND r.link = ?4
+                                     AND r.what = 'left' AND r.epoch = l.epoch))";
+        let row = params![source.scope_row, document, source.at.as_millis() - LATE_CHANGES_MS, source.link.id.0];
+        Ok(self.number("look for a leave", sql, row)? > 0)
+    }
+
+    /// Whether what leaves a child's scope is safe where it goes.
+    pub(crate) fn has_arrived(&self, scope: i64, document: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM leaving WHERE scope = ? AND document = ? AND taker IS NOT NULL)";
+        Ok(self.number("look where it is", sql, params![scope, document])? == 0)
+    }
+
+    /// Where changes of a document are fed: the scopes that hold it, and the own scope until it has gone from here.
+    pub(crate) fn fed_to(&self, document: i64) -> Result<Vec<i64>, StoreError> {
+        let mut scopes = self.held_in(document)?;
+        let sql =
+            "SELECT l.scope FROM leaving l JOIN scope s ON s.id = l.scope WHERE l.document = ? AND s.role = 'own'";
+        scopes.extend(self.all("look for a leave", sql, params![document], |row| row.get::<_, i64>(0))?);
+        Ok(scopes)
+    }
+
+    /// The scopes that hold a document.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn holders(&self, document: DocId) -> Result<Vec<ScopeId>, StoreError> {
+        let sql = "SELECT s.scope FROM assign a JOIN scope s ON s.id = a.scope JOIN document d ON d.id = a.document
+                   WHERE d.doc_id = ? AND a.state = 'held'";
+        let scopes = self.all("read where a document is", sql, params![document.as_bytes()], |row| row.get(0))?;
+        Ok(scopes.into_iter().map(ScopeId::from_bytes).collect())
+    }
+
+    /// How a document stands here, for somebody who looks for a mistake: its state, its assignments, what is under way.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn standing(&self, document: DocId) -> Result<String, StoreError> {
+        let Some(row) = self.document(document)? else { return Ok("not here".to_owned()) };
+        let sql = "SELECT s.role || ' ' || a.epoch || ' ' || a.state || CASE WHEN a.proof IS NULL THEN '' ELSE ' proved' END
+                     || coalesce((SELECT ' ' || l.step FROM leaving l WHERE l.scope = a.scope AND l.document = a.document), '')
+                   FROM assign a JOIN scope s ON s.id = a.scope WHERE a.document = ?";
+        let assigned: Vec<String> = self.all("read how it stands", sql, params![row.id], |row| row.get(0))?;
+        Ok(format!("{} with {} heads, {}", row.state.word(), row.heads.len(), assigned.join("; ")))
+    }
+
+    /// Whose leaving waits for this node's people.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn leaves(&self) -> Result<Vec<Leave>, StoreError> {
+        let sql = "SELECT d.doc_id, l.step = 'asks', l.at FROM leaving l JOIN document d ON d.id = l.document
+                   JOIN scope s ON s.id = l.scope WHERE s.role = 'own' AND (l.step = 'asks' OR l.step = 'disputed') ORDER BY l.at, d.id";
+        self.all("list who is to leave", sql, [], |row| {
+            Ok(Leave {
+                person: DocId::from_bytes(row.get(0)?),
+                one_of_many: row.get(1)?,
+                at: Timestamp::from_millis(row.get(2)?),
+            })
+        })
+    }
+
+    /// Whom a child keeps although she was to leave it, with the child's slug.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn kept_by_children(&self) -> Result<Vec<(DocId, String)>, StoreError> {
+        let sql = "SELECT d.doc_id, c.slug FROM leaving l JOIN document d ON d.id = l.document
+                   JOIN chapter c ON c.scope = l.scope JOIN scope s ON s.id = l.scope
+                   WHERE s.role = 'chapter' AND l.step = 'disputed' ORDER BY d.id";
+        self.all("list who is kept", sql, [], |row| Ok((DocId::from_bytes(row.get(0)?), row.get(1)?)))
+    }
+
+    /// Who went from here, the newest first.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn stubs(&self, limit: usize) -> Result<Vec<Stub>, StoreError> {
+        let sql = "SELECT d.doc_id, s.at, s.reason FROM stub s JOIN document d ON d.id = s.document
+                   WHERE d.state = 'gone' ORDER BY s.at DESC LIMIT ?";
+        self.all("list who went", sql, params![limit as i64], |row| {
+            Ok(Stub {
+                person: DocId::from_bytes(row.get(0)?),
+                at: Timestamp::from_millis(row.get(1)?),
+                reason: row.get(2)?,
+            })
+        })
+    }
+}
+
+impl Tx<'_> {
+    /// The parent's side: a document leaves a child's scope, and its nodes are told.
+    pub(crate) fn leave_scope(
+        &self,
+        scope: i64,
+        row: &DocumentRow,
+        id: DocId,
+        epoch: i64,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.end_assignment(scope, row, id, epoch, None)?;
+        let seq = self.feed(scope, row.id, "leave", epoch, None)?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM link WHERE scope = ? AND direction = 'down' AND state != 'revoked')";
+        if self.number("look for nodes", sql, params![scope])? > 0 {
+            self.put_leaving(scope, row.id, epoch, seq, at, "going")?;
+        }
+        Ok(())
+    }
+
+    /// What leaves a child's scope stays there, read-only, until another one has it.
+    pub(crate) fn wait_for(&self, scope: i64, document: i64, taker: i64, seq: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE leaving SET taker = ?, taker_seq = ? WHERE scope = ? AND document = ?
+                   AND EXISTS (SELECT 1 FROM link WHERE scope = leaving.scope AND direction = 'down' AND state != 'revoked')";
+        self.run("wait for where it goes", sql, params![taker, seq, scope, document]).map(drop)
+    }
+
+    /// A child has committed our feed of its scope up to a row: who waited for that may go on.
+    pub(crate) fn arrived(&self, scope: i64, seq: u64, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE leaving SET told = ? WHERE scope = ? AND told IS NULL AND seq <= ?";
+        self.run("note who was told", sql, params![at.as_millis(), scope, seq])?;
+        let sql = "UPDATE leaving SET taker = NULL, taker_seq = NULL WHERE taker = ? AND taker_seq <= ?
+                   RETURNING scope, document, epoch";
+        let come = self.all("note what has come", sql, params![scope, seq], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+        })?;
+        for (from, document, epoch) in come {
+            self.feed(from, document, "leave", epoch, None)?;
+        }
+        Ok(())
+    }
+
+    /// The scope no longer holds it, in row and sum.
+    pub(crate) fn end_assignment(
+        &self,
+        scope: i64,
+        row: &DocumentRow,
+        id: DocId,
+        epoch: i64,
+        proof: Option<Proof>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE assign SET state = 'left', epoch = ?, proof = ? WHERE scope = ? AND document = ?";
+        self.run("end an assignment", sql, params![epoch, proof, scope, row.id])?;
+        if let Some(sum) = self.sum_of(row, id)? {
+            self.add_to_sum(scope, ScopeSum::default().minus(sum), -1);
+        }
+        Ok(())
+    }
+
+    /// The parent's side: a document comes into a child's scope, and its nodes are told: by this row.
+    pub(crate) fn enter_scope(&self, scope: i64, row: &DocumentRow, id: DocId, epoch: i64) -> Result<i64, StoreError> {
+        self.begin_assignment(scope, row, id, epoch, None)?;
+        self.feed(scope, row.id, "enter", epoch, None)
+    }
+
+    /// The scope holds it, in row and sum.
+    pub(crate) fn begin_assignment(
+        &self,
+        scope: i64,
+        row: &DocumentRow,
+        id: DocId,
+        epoch: i64,
+        proof: Option<Proof>,
+    ) -> Result<(), StoreError> {
+        let held = self.assignment(scope, row.id)?.is_some_and(|known| known.held);
+        self.assign(scope, row.id, epoch, proof)?;
+        self.run("forget a leave", "DELETE FROM leaving WHERE scope = ? AND document = ?", params![scope, row.id])?;
+        if let Some(sum) = self.sum_of(row, id)?.filter(|_| !held) {
+            self.add_to_sum(scope, sum, 1);
+        }
+        Ok(())
+    }
+
+    fn put_leaving(
+        &self,
+        scope: i64,
+        document: i64,
+        epoch: i64,
+        seq: i64,
+        at: Timestamp,
+        step: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO leaving (scope, document, epoch, seq, at, step) VALUES (?, ?, ?, ?, ?, ?)";
+        self.run("note a leave", sql, params![scope, document, epoch, seq, at.as_millis(), step]).map(drop)
+    }
+
+    /// The child's side: the parent says that a document leaves.
+    pub(crate) fn take_leave(
+        &self,
+        source: &Source<'_>,
+        id: DocId,
+        (epoch, proof, arrived): (u64, Proof, bool),
+    ) -> Result<(), StoreError> {
+        let Some(row) = self.document(id)?.filter(|row| !matches!(row.state, DocState::Gone | DocState::Erased)) else {
+            return Ok(());
+        };
+        let epoch = epoch.cast_signed();
+        if arrived {
+            let sql = "UPDATE leaving SET step = 'going' WHERE scope = ? AND document = ? AND step = 'waits' AND epoch <= ?";
+            self.run("let a document go", sql, params![source.scope_row, row.id, epoch])?;
+        }
+        // Equal where the parent was put back to before and counted anew: what it says now stands.
+        let known = self.assignment(source.scope_row, row.id)?.filter(|known| known.held && known.epoch <= epoch);
+        let Some(known) = known else { return self.let_go(source.at) };
+        let step = match self.step_of_leave(&row, known.epoch, source.at)? {
+            "going" if !arrived => "waits",
+            step => step,
+        };
+        self.end_assignment(source.scope_row, &row, id, epoch, Some(proof))?;
+        let last = self.last_seq(source.scope_row)?;
+        self.put_leaving(source.scope_row, row.id, epoch, last, source.at, step)?;
+        for scope in self.children_holding(row.id)? {
+            self.leave_scope(scope, &row, id, self.next_epoch(row.id)?, source.at)?;
+        }
+        let sql = "UPDATE document SET state = 'read_only' WHERE id = ? AND state != 'quarantined'";
+        self.run("close a document", sql, params![row.id])?;
+        self.move_home(row.id)?;
+        if step == "disputed" {
+            self.give_receipt(row.id, "kept", epoch, None, source.at)?;
+        }
+        self.let_go(source.at)
+    }
+
+    pub(crate) fn children_holding(&self, document: i64) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT a.scope FROM assign a JOIN scope s ON s.id = a.scope
+                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter'";
+        self.all("find who has it", sql, params![document], |row| row.get(0))
+    }
+
+    /// Lets go what may go: the parent has acknowledged everything that was fed of it, and every child has let it go.
+    pub(crate) fn let_go(&self, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "SELECT l.document, d.doc_id, l.epoch, l.scope,
+                     EXISTS (SELECT 1 FROM leaving o WHERE o.document = l.document AND o.scope != l.scope)
+                     OR EXISTS (SELECT 1 FROM refused r WHERE r.doc_id = d.doc_id AND r.whose = 'ours')
+                   FROM leaving l JOIN scope s ON s.id = l.scope JOIN document d ON d.id = l.document
+                   JOIN link_scope c ON c.scope = l.scope JOIN link up ON up.id = c.link AND up.direction = 'up'
+                   WHERE s.role = 'own' AND l.step = 'going' AND l.seq <= c.acknowledged
+                     AND (d.dirty IS NULL OR d.state = 'quarantined')
+                     AND NOT EXISTS (SELECT 1 FROM leaving o WHERE o.document = l.document AND o.scope != l.scope
+                                     AND o.step != 'disputed')
+                   LIMIT ?";
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok((row.get(0)?, DocId::from_bytes(row.get(1)?), row.get(2)?, row.get(3)?, row.get(4)?))
+        };
+        let going: Vec<(i64, DocId, i64, i64, bool)> =
+            self.all("look who may go", sql, params![LET_GO_AT_ONCE as i64], read)?;
+        for (document, id, epoch, scope, kept) in going {
+            if kept {
+                let sql = "UPDATE leaving SET step = 'disputed' WHERE scope = ? AND document = ?";
+                self.run("keep what is in dispute", sql, params![scope, document])?;
+                self.give_receipt(document, "kept", epoch, None, at)?;
+                continue;
+            }
+            let Some(row) = self.document(id)? else { continue };
+            let sql = "SELECT CASE WHEN to_slug = '' THEN 'returned' ELSE 'transferred' END FROM transfer
+                       WHERE document = ? AND given = 1 AND giver IS NOT NULL ORDER BY id DESC LIMIT 1";
+            let reason = self.one("look why she goes", sql, params![document], |row| row.get::<_, String>(0))?;
+            self.forget(&row, id, Keep::Notes)?;
+            let sql = "UPDATE document SET state = 'gone' WHERE id = ?";
+            self.run("let a document go", sql, params![document])?;
+            if row.kind == Kind::Supporter {
+                let sql = "INSERT OR REPLACE INTO stub (document, at, reason) VALUES (?, ?, ?)";
+                let reason = reason.unwrap_or_else(|| "left".to_owned());
+                self.run("keep a stub", sql, params![document, at.as_millis(), reason])?;
+            }
+            self.give_receipt(document, "left", epoch, None, at)?;
+        }
+        Ok(())
+    }
+
+    /// A person of this chapter lets someone go, or keeps her.
+    ///
+    /// # Errors
+    /// When nobody asks for her.
+    pub fn answer_leave(&self, person: DocId, goes: bool, at: Timestamp) -> Result<(), StoreError> {
+        let document = self.document_row(person)?.ok_or_else(|| StoreError::NotFound(person.to_string()))?;
+        let sql = "SELECT l.scope, l.epoch, l.step FROM leaving l JOIN scope s ON s.id = l.scope
+                   WHERE l.document = ? AND s.role = 'own' AND (l.step = 'asks' OR l.step = 'disputed')";
+        let found = self.one("look for a leave", sql, params![document], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+        })?;
+        let (scope, epoch, step) = found.ok_or_else(|| StoreError::Unknown("leave of", person.to_string()))?;
+        let next = if goes { "going" } else { "disputed" };
+        let sql = "UPDATE leaving SET step = ?, seq = ? WHERE scope = ? AND document = ?";
+        self.run("answer a leave", sql, params![next, self.last_seq(scope)?, scope, document])?;
+        if !goes && step == "asks" {
+            self.give_receipt(document, "kept", epoch, None, at)?;
+        }
+        self.let_go(at)
+    }
+
+    /// Gives this node's word to its parent.
+    pub(crate) fn give_receipt(
+        &self,
+        document: i64,
+        what: &str,
+        epoch: i64,
+        erasure: Option<[u8; 16]>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(own) = self.own_scope()? else { return Ok(()) };
+        let sql = "INSERT INTO receipt (document, what, epoch, erasure, at) VALUES (?, ?, ?, ?, ?)";
+        let id = self.insert("give a receipt", sql, params![document, what, epoch, erasure, at.as_millis()])?;
+        self.feed(self.known_scope(own)?.id, document, "receipt", id, None).map(drop)
+    }
+
+    /// A child gives its word.
+    pub(crate) fn take_receipt(&self, source: &Source<'_>, id: DocId, receipt: Receipt) -> Result<(), StoreError> {
+        let Some(document) = self.document_row(id)? else { return Ok(()) };
+        let (what, epoch, erasure) = match receipt {
+            Receipt::Left { epoch } => ("left", epoch, None),
+            Receipt::Kept { epoch } => ("kept", epoch, None),
+            Receipt::Erased { erasure } => ("erased", 0, Some(*erasure.as_bytes())),
+        };
+        let sql = "INSERT INTO receipt (link, document, what, epoch, erasure, at) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+                   WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE link = ?1 AND document = ?2 AND what = ?3 AND epoch = ?4)";
+        let link = source.link.id.0;
+        self.run("take a receipt", sql, params![link, document, what, epoch, erasure, source.at.as_millis()])?;
+        match receipt {
+            Receipt::Erased { .. } => return self.give_erasure_receipts(source.at),
+            Receipt::Kept { .. } => {
+                let sql = "UPDATE leaving SET step = 'disputed' WHERE scope = ? AND document = ? AND epoch = ?";
+                self.run("note what is kept", sql, params![source.scope_row, document, epoch])?;
+            }
+            Receipt::Left { .. } => {
+                let sql = "DELETE FROM leaving WHERE scope = ?1 AND document = ?2 AND epoch = ?3 AND NOT EXISTS
+                             (SELECT 1 FROM link n WHERE n.scope = ?1 AND n.direction = 'down' AND n.state != 'revoked'
+                              AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = ?2
+                                              AND r.what = 'left' AND r.epoch = ?3))";
+                self.run("note what has left", sql, params![source.scope_row, document, epoch])?;
+            }
+        }
+        // What the child wrote up to its receipt has been logged before it: it is fed up before this node lets go.
+        if let Some(own) = self.own_scope()? {
+            let own = self.known_scope(own)?.id;
+            let sql = "UPDATE leaving SET seq = ? WHERE scope = ? AND document = ?";
+            self.run("wait for the parent", sql, params![self.last_seq(own)?, own, document])?;
+        }
+        self.let_go(source.at)
+    }
+}

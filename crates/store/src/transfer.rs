@@ -1,0 +1,514 @@
+//! Going from one chapter to another, or back to the network.
+//!
+//! **Invariants:** the giving side and the receiving side both say yes, each in its own database; the parent carries it
+//! out in one transaction, and only while the assignment stands on which it was proposed. What was said about her (who she
+//! is, the hand-over note) is forgotten when it ends.
+
+use engine::{Side, Transfer, TransferState};
+use model::{DocId, Personal, ScopeId, Supporter, Timestamp, TransferId};
+use rusqlite::params;
+
+use crate::document::{DocState, DocumentRow, Edited, Rows};
+use crate::log::{NotTaken, Source, Taken};
+use crate::{NodeKind, Read, StoreError, Tx};
+
+/// The most transfers that wait for one chapter: more would hide each other.
+const OPEN_MAX: u64 = 1_000;
+
+/// A transfer to be proposed.
+#[derive(Clone, Debug)]
+pub struct NewTransfer {
+    /// Its id.
+    pub id: TransferId,
+    /// Who is to go.
+    pub person: DocId,
+    /// The receiving chapter's short name; none: back to the network.
+    pub to: Option<String>,
+    /// The hand-over note, or why she is handed back.
+    pub text: Personal,
+    /// Whether she was asked and agreed.
+    pub agreed: bool,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A transfer as a node knows it.
+#[derive(Clone, Debug)]
+pub struct TransferRow {
+    /// Its id.
+    pub id: TransferId,
+    /// Who is to go.
+    pub person: DocId,
+    /// The giving chapter's short name, where it is known.
+    pub from: Option<String>,
+    /// The receiving chapter's short name; empty: back to the network.
+    pub to: String,
+    /// Who she is, while it is open.
+    pub summary: Personal,
+    /// The hand-over note, or why it was declined.
+    pub text: Personal,
+    /// Whether the giving side agrees.
+    pub given: bool,
+    /// Whether the receiving side agrees.
+    pub taken: bool,
+    /// Whether she was asked and agreed.
+    pub agreed: bool,
+    /// `open`, `declined` or `done`.
+    pub state: String,
+    /// Which part this node has; none at the parent.
+    pub side: Option<Side>,
+    /// When it was proposed.
+    pub at: Timestamp,
+    row: i64,
+    document: i64,
+    giver: Option<i64>,
+    taker: Option<i64>,
+    epoch: i64,
+    here: bool,
+}
+
+impl TransferRow {
+    /// Whether this node's own word is asked for.
+    pub const fn asks_here(&self) -> bool {
+        match self.side {
+            Some(Side::Give) => !self.given,
+            Some(Side::Take) => !self.taken,
+            None => false,
+        }
+    }
+}
+
+const COLUMNS: &str = "SELECT t.transfer_id, d.doc_id, g.slug, t.to_slug, t.summary, t.text, t.given, t.taken, t.agreed,
+  t.state, t.at, t.id, t.document, t.giver, t.taker, t.epoch, t.here FROM transfer t JOIN document d ON d.id = t.document
+  LEFT JOIN chapter g ON g.scope = t.giver";
+
+impl Read<'_> {
+    fn transfers_where(
+        &self,
+        condition: &str,
+        row: impl rusqlite::Params,
+        kind: NodeKind,
+    ) -> Result<Vec<TransferRow>, StoreError> {
+        let own = match self.own_scope()?.filter(|_| kind == NodeKind::Chapter) {
+            Some(own) => Some(self.known_scope(own)?.id),
+            None => None,
+        };
+        self.all("read transfers", &format!("{COLUMNS} {condition}"), row, |row| {
+            let giver: Option<i64> = row.get(13)?;
+            let side = if giver == own { Side::Give } else { Side::Take };
+            Ok(TransferRow {
+                id: TransferId::from_bytes(row.get(0)?),
+                person: DocId::from_bytes(row.get(1)?),
+                from: row.get(2)?,
+                to: row.get(3)?,
+                summary: row.get::<_, String>(4)?.into(),
+                text: row.get::<_, String>(5)?.into(),
+                given: row.get(6)?,
+                taken: row.get(7)?,
+                agreed: row.get(8)?,
+                state: row.get(9)?,
+                side: own.map(|_| side),
+                at: Timestamp::from_millis(row.get(10)?),
+                row: row.get(11)?,
+                document: row.get(12)?,
+                giver,
+                taker: row.get(14)?,
+                epoch: row.get(15)?,
+                here: row.get(16)?,
+            })
+        })
+    }
+
+    /// Transfers that are open, the oldest first; and the ones that have ended, after them.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn transfers(&self, limit: usize) -> Result<Vec<TransferRow>, StoreError> {
+        let kind = self.node()?.kind;
+        self.transfers_where("ORDER BY t.state != 'open', t.id LIMIT ?", params![limit as i64], kind)
+    }
+
+    /// The open transfer that a full id or a unique beginning or end of one names.
+    ///
+    /// # Errors
+    /// When none has it, or more than one.
+    pub fn transfer(&self, text: &str) -> Result<TransferRow, StoreError> {
+        let digits: String = text.trim().to_ascii_lowercase().chars().filter(|c| *c != '-').collect();
+        let fits = |row: &TransferRow| {
+            let hex = row.id.to_string().replace('-', "");
+            digits.len() >= 4 && (hex.starts_with(&digits) || hex.ends_with(&digits))
+        };
+        let kind = self.node()?.kind;
+        let mut found = self.transfers_where("WHERE t.state = 'open'", [], kind)?;
+        found.retain(fits);
+        match (found.pop(), found.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (Some(_), false) => Err(StoreError::Ambiguous(text.to_owned())),
+            (None, _) => Err(StoreError::Unknown("open transfer", text.to_owned())),
+        }
+    }
+
+    /// Transfers to which both sides agree, at their parent: they are to be carried out.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn transfers_agreed(&self) -> Result<Vec<(TransferRow, Option<ScopeId>, Option<ScopeId>)>, StoreError> {
+        let kind = self.node()?.kind;
+        if kind == NodeKind::Chapter {
+            return Ok(Vec::new());
+        }
+        let condition = "WHERE t.state = 'open' AND t.given = 1 AND t.taken = 1 AND d.dirty IS NULL LIMIT 100";
+        let with_scopes = |row: TransferRow| {
+            let scope = |id: Option<i64>| id.map(|id| self.scope_of(id)).transpose();
+            let (giver, taker) = (scope(row.giver)?, scope(row.taker)?);
+            Ok((row, giver, taker))
+        };
+        self.transfers_where(condition, [], kind)?.into_iter().map(with_scopes).collect()
+    }
+
+    fn known_transfer(&self, id: TransferId) -> Result<Option<TransferRow>, StoreError> {
+        let kind = self.node()?.kind;
+        Ok(self.transfers_where("WHERE t.transfer_id = ?", params![id.as_bytes()], kind)?.pop())
+    }
+
+    /// A transfer as a feed's row brings it: as it stands now, and for the other end.
+    pub(crate) fn transfer_content(&self, scope: i64, row: i64) -> Result<Option<engine::Content>, StoreError> {
+        let kind = self.node()?.kind;
+        let Some(found) = self.transfers_where("WHERE t.id = ?", params![row], kind)?.pop() else { return Ok(None) };
+        let side = found.side.unwrap_or(if found.giver == Some(scope) { Side::Give } else { Side::Take });
+        let agreed = match side {
+            Side::Give => found.given,
+            Side::Take => found.taken,
+        };
+        let state = match found.state.as_str() {
+            "done" => TransferState::Done,
+            "declined" => TransferState::Declined,
+            _ if agreed && kind == NodeKind::Chapter && !found.here => TransferState::Agreed,
+            _ => TransferState::Open,
+        };
+        Ok(Some(engine::Content::Transfer(Transfer {
+            id: found.id,
+            side,
+            state,
+            epoch: found.epoch.unsigned_abs(),
+            to: found.to,
+            summary: found.summary,
+            text: found.text,
+            agreed: found.agreed,
+            at: found.at,
+        })))
+    }
+
+    /// Who she is, for people who do not have her record: a name and a place.
+    fn summary_of(&self, document: i64) -> Result<String, StoreError> {
+        let sql = "SELECT view FROM supporter WHERE document = ?";
+        let json = self.one("read a view", sql, params![document], |row| row.get::<_, String>(0))?;
+        let Some(json) = json else { return Ok(String::new()) };
+        let supporter: Supporter = serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("supporter"))?;
+        let place =
+            supporter.addresses.first().and_then(|address| address.locality.as_ref().or(address.postal_code.as_ref()));
+        let place = place.map_or_else(String::new, |place| format!(", {}", place.expose()));
+        Ok(format!("{}{place}", supporter.display_name()).chars().take(200).collect())
+    }
+}
+
+impl Tx<'_> {
+    /// Proposes a transfer: at a chapter, to give someone; at the parent, for both sides to agree.
+    ///
+    /// # Errors
+    /// When she is in no chapter here, or another transfer of hers is open, or the chapter is not known.
+    pub fn propose_transfer(&self, new: &NewTransfer) -> Result<(), StoreError> {
+        let row = self.document(new.person)?.ok_or_else(|| StoreError::NotFound(new.person.to_string()))?;
+        if row.state != DocState::Live {
+            return Err(StoreError::NotWritable(new.person, "it is not this node's to give"));
+        }
+        let home = self.home_of(row.id)?.ok_or_else(|| StoreError::Refused("she is in no chapter".to_owned()))?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND state = 'open')";
+        if self.number("look for a transfer", sql, params![row.id])? > 0 {
+            return Err(StoreError::Refused("a transfer of hers is open already: decline it first".to_owned()));
+        }
+        let here = self.node()?.kind == NodeKind::Chapter;
+        let taker = match (&new.to, here) {
+            (Some(slug), false) => Some(self.chapter_scope(slug)?),
+            (Some(_), true) | (None, _) => None,
+        };
+        if taker == Some(home) {
+            return Err(StoreError::Refused("she is in this chapter already".to_owned()));
+        }
+        let summary = if here { String::new() } else { self.summary_of(row.id)? };
+        self.insert_transfer(new, &row, Some(home), taker, here, &summary)?;
+        Ok(())
+    }
+
+    fn insert_transfer(
+        &self,
+        new: &NewTransfer,
+        row: &DocumentRow,
+        giver: Option<i64>,
+        taker: Option<i64>,
+        given: bool,
+        summary: &str,
+    ) -> Result<i64, StoreError> {
+        let here = self.node()?.kind == NodeKind::Chapter || !given;
+        let epoch = giver.map(|giver| self.assignment(giver, row.id)).transpose()?.flatten().map_or(0, |a| a.epoch);
+        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, agreed, here, state, summary, text, at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)";
+        let to = new.to.as_deref().unwrap_or_default();
+        let values = params![
+            new.id.as_bytes(),
+            row.id,
+            giver,
+            taker,
+            to,
+            epoch,
+            given,
+            to.is_empty(),
+            new.agreed,
+            here,
+            summary,
+            new.text.expose(),
+            new.at.as_millis()
+        ];
+        let id = self.insert("propose a transfer", sql, values)?;
+        self.feed_transfer(id, row.id, giver, taker)?;
+        Ok(id)
+    }
+
+    /// Tells both sides where it stands; at a chapter, its parent.
+    fn feed_transfer(&self, id: i64, document: i64, giver: Option<i64>, taker: Option<i64>) -> Result<(), StoreError> {
+        if self.node()?.kind == NodeKind::Chapter {
+            let own = self.own_scope()?.ok_or_else(|| StoreError::Refused("this node has no parent".to_owned()))?;
+            return self.feed(self.known_scope(own)?.id, document, "transfer", id, None).map(drop);
+        }
+        for scope in [giver, taker].into_iter().flatten() {
+            self.feed(scope, document, "transfer", id, None)?;
+        }
+        Ok(())
+    }
+
+    /// Open transfers are fed again after a comparison: they are in no sum.
+    pub(crate) fn feed_open_transfers(&self, scope: i64) -> Result<(), StoreError> {
+        let sql = "SELECT id, document FROM transfer WHERE state = 'open' AND (giver = ?1 OR taker = ?1)";
+        let open: Vec<(i64, i64)> =
+            self.all("look for transfers", sql, params![scope], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        open.into_iter().try_for_each(|(id, document)| self.feed(scope, document, "transfer", id, None).map(drop))
+    }
+
+    fn chapter_scope(&self, slug: &str) -> Result<i64, StoreError> {
+        let sql = "SELECT scope FROM chapter WHERE slug = ?";
+        let found = self.one("look for a chapter", sql, params![slug], |row| row.get(0))?;
+        found.ok_or_else(|| StoreError::Unknown("chapter", slug.to_owned()))
+    }
+
+    /// This chapter's word on a transfer.
+    ///
+    /// # Errors
+    /// When its word is not asked for (any more).
+    pub fn answer_transfer(&self, id: TransferId, agrees: bool, why: &str) -> Result<(), StoreError> {
+        let found = self.known_transfer(id)?.filter(|row| row.state == "open");
+        let row = found.ok_or_else(|| StoreError::Unknown("open transfer", id.to_string()))?;
+        if agrees && !row.asks_here() {
+            return Err(StoreError::Refused(
+                "this node's word is not asked for: it waits for the other side".to_owned(),
+            ));
+        }
+        if agrees {
+            let sql = "UPDATE transfer SET given = given OR ?2, taken = taken OR NOT ?2 WHERE id = ?1";
+            self.run("agree to a transfer", sql, params![row.row, row.side == Some(Side::Give)])?;
+        } else {
+            self.decline(row.row, why)?;
+        }
+        self.feed_transfer(row.row, row.document, row.giver, row.taker)
+    }
+
+    fn decline(&self, row: i64, why: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE transfer SET state = 'declined', summary = '', text = ? WHERE id = ?";
+        self.run("decline a transfer", sql, params![why, row]).map(drop)
+    }
+
+    /// The other end says where a transfer stands.
+    pub(crate) fn take_transfer(&self, source: &Source<'_>, id: DocId, said: &Transfer) -> Taken {
+        if source.link.direction == crate::Direction::Up {
+            return self.take_offer(source, id, said).map(Ok);
+        }
+        let Some(row) = self.document(id)? else {
+            return Ok(Ok(()));
+        };
+        let known = self.known_transfer(said.id)?;
+        let Some(known) = known else { return self.take_proposed(source, &row, said) };
+        let part = match said.side {
+            Side::Give => known.giver,
+            Side::Take => known.taker,
+        };
+        if part != Some(source.scope_row) || known.person != id {
+            return Ok(Err(NotTaken::not_yours("the transfer is not this chapter's")));
+        }
+        if known.state != "open" {
+            // It has ended meanwhile: the child is told so again.
+            self.feed(source.scope_row, row.id, "transfer", known.row, None)?;
+            return Ok(Ok(()));
+        }
+        match said.state {
+            TransferState::Agreed => {
+                let sql = "UPDATE transfer SET given = given OR ?2, taken = taken OR NOT ?2 WHERE id = ?1";
+                self.run("agree to a transfer", sql, params![known.row, said.side == Side::Give])?;
+            }
+            TransferState::Declined => {
+                self.decline(known.row, said.text.expose())?;
+                self.feed_transfer(known.row, row.id, known.giver, known.taker)?;
+            }
+            TransferState::Open | TransferState::Done => {}
+        }
+        Ok(Ok(()))
+    }
+
+    /// A chapter proposes to give someone.
+    fn take_proposed(&self, source: &Source<'_>, row: &DocumentRow, said: &Transfer) -> Taken {
+        if said.side != Side::Give || said.state != TransferState::Open {
+            // A word on what this node has forgotten, or has never proposed.
+            return Ok(Ok(()));
+        }
+        let sql = "SELECT count(*) FROM transfer WHERE giver = ? AND state = 'open'";
+        if self.number("count transfers", sql, params![source.scope_row])? >= OPEN_MAX {
+            return Ok(Err(NotTaken::not_yours("too many transfers of this chapter are open")));
+        }
+        let held = self.assignment(source.scope_row, row.id)?.filter(|known| known.held);
+        let taker = if said.to.is_empty() { None } else { self.chapter_scope(&said.to).ok() };
+        let to = Some(said.to.clone()).filter(|to| !to.is_empty());
+        let summary = self.summary_of(row.id)?;
+        let new = NewTransfer {
+            id: said.id,
+            person: model::DocId::from_bytes([0; 16]),
+            to,
+            text: said.text.clone(),
+            agreed: said.agreed,
+            at: said.at,
+        };
+        let transfer = self.insert_transfer(&new, row, Some(source.scope_row), taker, true, &summary)?;
+        let wrong = if held.is_none_or(|held| held.epoch != said.epoch.cast_signed()) {
+            Some("she is no longer in this chapter as it knew it")
+        } else if taker == Some(source.scope_row) {
+            Some("she is in this chapter already")
+        } else if taker.is_none() && !said.to.is_empty() {
+            Some("there is no chapter of this name")
+        } else {
+            None
+        };
+        if let Some(why) = wrong {
+            self.decline(transfer, why)?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// The child's side: the parent asks for its word, or says how it ended.
+    fn take_offer(&self, source: &Source<'_>, id: DocId, said: &Transfer) -> Result<(), StoreError> {
+        let word = match said.state {
+            TransferState::Done => "done",
+            TransferState::Declined => "declined",
+            TransferState::Open | TransferState::Agreed => "open",
+        };
+        if let Some(known) = self.known_transfer(said.id)? {
+            if known.state == "open" && word != "open" {
+                let sql = "UPDATE transfer SET state = ?, summary = '', text = ? WHERE id = ?";
+                let text = if word == "declined" { said.text.expose() } else { "" };
+                self.run("end a transfer", sql, params![word, text, known.row])?;
+            } else if known.state == "open" && !known.asks_here() {
+                // The parent has forgotten this node's word: it was put back to before.
+                self.feed_transfer(known.row, known.document, known.giver, known.taker)?;
+            }
+            return Ok(());
+        }
+        if word != "open" {
+            return Ok(());
+        }
+        let document = match self.document(id)? {
+            Some(row) if row.state == DocState::Erased => return Ok(()),
+            Some(row) => row.id,
+            None => self.insert_document_row(id, model::Kind::Supporter, &[], DocState::Gone, Rows::Written)?,
+        };
+        let giver = (said.side == Side::Give).then_some(source.scope_row);
+        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, agreed, here, state, summary, text, at)
+                   VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 'open', ?, ?, ?)";
+        let taker = (said.side == Side::Take).then_some(source.scope_row);
+        let row = params![
+            said.id.as_bytes(),
+            document,
+            giver,
+            taker,
+            said.to,
+            said.epoch,
+            said.agreed,
+            said.summary.expose(),
+            said.text.expose(),
+            said.at.as_millis()
+        ];
+        self.run("note a transfer", sql, row).map(drop)
+    }
+
+    /// Carries out a transfer to which both sides agree, with the edit that says so in her record. Gives whether it was;
+    /// it is declined when its assignment no longer stands.
+    ///
+    /// # Errors
+    /// When the edit is stale, or rows can't be written.
+    pub fn complete_transfer(
+        &self,
+        id: TransferId,
+        edited: Option<&Edited>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let found = self.known_transfer(id)?.filter(|row| row.state == "open" && row.given && row.taken);
+        let Some(transfer) = found else { return Ok(false) };
+        let row = self.document(transfer.person)?.ok_or(StoreError::NoDocument(transfer.person))?;
+        let giver = transfer.giver.ok_or(StoreError::Corrupt("transfer"))?;
+        let stands = self.assignment(giver, row.id)?.is_some_and(|a| a.held && a.epoch == transfer.epoch);
+        if !stands || row.state != DocState::Live {
+            self.decline(transfer.row, "her place has changed since it was proposed")?;
+            self.feed_transfer(transfer.row, row.id, transfer.giver, transfer.taker)?;
+            return Ok(false);
+        }
+        let sql = "UPDATE transfer SET state = 'done', summary = '', text = '' WHERE id = ?";
+        self.run("end a transfer", sql, params![transfer.row])?;
+        // The giving side hears that it is done before it hears that she leaves: its word is what lets her go.
+        self.feed_transfer(transfer.row, row.id, transfer.giver, transfer.taker)?;
+        self.reassign(transfer.person, transfer.giver, transfer.taker, edited, at)?;
+        Ok(true)
+    }
+
+    /// Moves a document from one child's scope into another, in one step. What the edit says is told to the one only that
+    /// takes it.
+    pub(crate) fn reassign(
+        &self,
+        id: DocId,
+        from: Option<i64>,
+        to: Option<i64>,
+        edited: Option<&Edited>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
+        let epoch = self.next_epoch(row.id)?;
+        if let Some(from) = from {
+            self.leave_scope(from, &row, id, epoch, at)?;
+        }
+        if let Some(edited) = edited {
+            self.put_edit(edited)?;
+        }
+        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
+        if let Some(to) = to {
+            let seq = self.enter_scope(to, &row, id, epoch)?;
+            from.map_or(Ok(()), |from| self.wait_for(from, row.id, to, seq))?;
+        }
+        self.move_home(row.id)?;
+        to.map_or(Ok(()), |to| self.feed_proposals(to, row.id))
+    }
+
+    /// Moves someone between two chapters of this node without asking either: for a chapter that was closed, and for tests
+    /// of what a parent can't do.
+    ///
+    /// # Errors
+    /// When she is not here, or a chapter is not known.
+    pub fn move_person(&self, person: DocId, to: Option<ScopeId>, at: Timestamp) -> Result<(), StoreError> {
+        let row = self.document(person)?.ok_or(StoreError::NoDocument(person))?;
+        let to = to.map(|to| self.known_scope(to)).transpose()?.map(|to| to.id);
+        self.reassign(person, self.home_of(row.id)?, to, None, at)
+    }
+}

@@ -1,0 +1,4 @@
+//! A change, looked at without its document.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: tests::fuzzing::contain_panics(), |bytes: &[u8]| tests::fuzzing::change(bytes));

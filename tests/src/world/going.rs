@@ -1,0 +1,185 @@
+//! People who go in the simulated world: transfers, returns, a parent that takes without asking, deleting everywhere.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use model::{Body, ConsentState, DocId, EraseId, Event, Ladder, Personal, ScopeId, TransferId};
+use rand::RngExt as _;
+use record::Write;
+use store::{Edited, NewTransfer, StoreError};
+
+use super::World;
+
+/// A day, in ms.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+impl World {
+    /// Time passes while nothing happens.
+    pub(super) fn wait_days(&mut self) {
+        self.now = self.now.plus_millis(self.rng.random_range(0..3 * DAY_MS));
+    }
+
+    /// Somebody proposes that someone go: her chapter, or the hub; to another chapter or back to the network.
+    pub(super) fn propose_transfer(&mut self, node: usize) -> Result<()> {
+        let Some(person) = self.somebody(node)? else { return Ok(()) };
+        let chapters = self.chapters();
+        let to = chapters[self.rng.random_range(0..chapters.len())];
+        let slug = self.nodes[0].reader.at_once(|read| read.chapters())?;
+        let slug = slug.iter().find(|row| row.scope == to).map(|row| row.slug.to_string());
+        let back = node != 0 && self.rng.random_bool(0.3);
+        let new = NewTransfer {
+            id: TransferId::from_parts(self.now, self.rng.random()),
+            person,
+            to: slug.filter(|_| !back),
+            text: Personal::from("a hand-over note"),
+            agreed: true,
+            at: self.now,
+        };
+        match self.nodes[node].writer.commit(|tx| tx.propose_transfer(&new)) {
+            Ok(()) => self.committed(node),
+            Err(StoreError::Refused(_) | StoreError::NotWritable(..) | StoreError::Unknown(..)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn chapters(&self) -> Vec<ScopeId> {
+        let scopes: BTreeSet<ScopeId> = self.nodes.iter().filter_map(|node| node.scope).collect();
+        scopes.into_iter().collect()
+    }
+
+    /// A chapter answers whatever it is asked: mostly yes.
+    pub(super) fn answer(&mut self, node: usize) -> Result<()> {
+        if node == 0 {
+            return Ok(());
+        }
+        let (transfers, leaves) = self.nodes[node].reader.at_once(|read| Ok((read.transfers(20)?, read.leaves()?)))?;
+        for transfer in transfers.into_iter().filter(|row| row.state == "open" && row.asks_here()) {
+            let agrees = self.rng.random_bool(0.8);
+            self.nodes[node].writer.commit(|tx| tx.answer_transfer(transfer.id, agrees, "simulated"))?;
+        }
+        for leave in leaves.into_iter().take(2) {
+            let (goes, now) = (self.rng.random_bool(0.5), self.now);
+            self.nodes[node].writer.commit(|tx| tx.answer_leave(leave.person, goes, now))?;
+        }
+        self.committed(node);
+        Ok(())
+    }
+
+    /// The hub moves someone without asking anybody.
+    pub(super) fn take_without_asking(&mut self) -> Result<()> {
+        let Some(person) = self.somebody(0)? else { return Ok(()) };
+        if self.nodes[0].reader.at_once(|read| read.person(person))?.chapter.is_none() {
+            return Ok(());
+        }
+        let chapters = self.chapters();
+        let to = chapters[self.rng.random_range(0..chapters.len())];
+        let (to, now) = (Some(to).filter(|_| self.rng.random_bool(0.8)), self.now);
+        self.nodes[0].writer.commit(|tx| tx.move_person(person, to, now))?;
+        self.committed(0);
+        Ok(())
+    }
+
+    /// Someone is deleted by the hub, or a chapter asks for it, or takes back what was asked.
+    pub(super) fn erase(&mut self, node: usize) -> Result<()> {
+        let Some(person) = self.somebody(node)? else { return Ok(()) };
+        if node == 0 {
+            let (erasure, now) = (EraseId::from_parts(self.now, self.rng.random()), self.now);
+            self.nodes[0].writer.commit(|tx| tx.erase(person, erasure, now, None))?;
+            self.committed(0);
+            return Ok(());
+        }
+        let asked = self.rng.random_bool(0.8);
+        let id = self.next_event();
+        let (channel, sender, state) = ("any".to_owned(), "network".to_owned(), ConsentState::Withdrawn);
+        let body = Body::Consent { channel, sender, state, source: "simulated".into() };
+        let said = Event { id, at: self.now, by: None, body };
+        let writes = [Write::event(&said), Write::do_not_contact(id), Write::erasure(asked, id)];
+        self.write(node, person, &writes)
+    }
+
+    /// Writes into a record as a person would; nothing if it can't be written.
+    pub(super) fn write(&mut self, node: usize, person: DocId, writes: &[Write]) -> Result<()> {
+        let Some(mut loaded) = self.nodes[node].reader.at_once(|read| read.load(person))? else { return Ok(()) };
+        let stamp = self.stamp(node);
+        let Some(written) = loaded.record.edit(writes, &stamp) else { return Ok(()) };
+        let edited = Edited::new(loaded, written, stamp.actor, &Ladder::default());
+        match self.nodes[node].writer.commit(|tx| tx.put_edit(&edited)) {
+            Ok(()) => self.committed(node),
+            Err(StoreError::NotWritable(..)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Does what a node owes to others; gives whether there was anything.
+    pub(super) fn do_owed(&mut self, node: usize) -> Result<bool> {
+        let now = self.now;
+        let (agreed, asks, due, unscrubbed) = self.nodes[node].reader.at_once(|read| {
+            Ok((read.transfers_agreed()?, read.asks_to_note()?, read.erasures_due(now)?, read.unscrubbed()?))
+        })?;
+        let any = !agreed.is_empty() || asks || !due.is_empty() || !unscrubbed.is_empty();
+        for (transfer, giver, taker) in agreed {
+            let said = Event {
+                id: self.next_event(),
+                at: now,
+                by: None,
+                body: taker.map_or_else(
+                    || Body::Return { reason: "simulated".into() },
+                    |to| Body::Transfer { from: giver, to },
+                ),
+            };
+            let stamp = self.stamp(node);
+            let loaded = self.nodes[node].reader.at_once(|read| read.load(transfer.person))?;
+            let edited = loaded.and_then(|mut loaded| {
+                let written = loaded.record.edit(&[Write::event(&said)], &stamp)?;
+                Some(Edited::new(loaded, written, stamp.actor, &Ladder::default()))
+            });
+            self.nodes[node].writer.commit(|tx| tx.complete_transfer(transfer.id, edited.as_ref(), now))?;
+        }
+        if asks {
+            self.nodes[node].writer.commit(|tx| tx.note_asked(now))?;
+        }
+        for person in due {
+            let erasure = EraseId::from_parts(now, self.rng.random());
+            self.nodes[node].writer.commit(|tx| tx.erase(person, erasure, now, None))?;
+        }
+        if !unscrubbed.is_empty() {
+            ensure!(self.nodes[node].store.checkpointer()?.empty()?, "the log can't be emptied");
+            self.nodes[node].writer.commit(|tx| tx.scrubbed(&unscrubbed, now))?;
+        }
+        if any {
+            self.committed(node);
+        }
+        Ok(any)
+    }
+
+    /// Whoever is in one ledger is nowhere.
+    pub(super) fn check_erased(&mut self) -> Result<()> {
+        let mut erased = BTreeSet::new();
+        for node in &mut self.nodes {
+            erased.extend(node.reader.at_once(|read| read.erasures(10_000))?.into_iter().map(|row| row.person));
+        }
+        for (n, node) in self.nodes.iter_mut().enumerate() {
+            for id in &erased {
+                let heads = node.reader.at_once(|read| read.heads(*id))?.unwrap_or_default();
+                ensure!(heads.is_empty(), "node {n} still has {id}, who was erased");
+            }
+        }
+        for row in self.nodes[0].reader.at_once(|read| read.erasures(10_000))? {
+            ensure!(row.scrubbed && row.outstanding.is_empty(), "{} is not receipted: {row:?}", row.person);
+        }
+        Ok(())
+    }
+
+    /// Whoever was made is at the hub, or was erased.
+    pub(super) fn check_made(&mut self) -> Result<()> {
+        for n in 0..self.nodes.len() {
+            for id in self.nodes[n].made.clone() {
+                let heads = self.nodes[0].reader.at_once(|read| read.heads(id))?;
+                heads.with_context(|| format!("{id}, acknowledged by node {n}, is gone"))?;
+            }
+        }
+        Ok(())
+    }
+}
