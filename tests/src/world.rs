@@ -405,7 +405,9 @@ impl World {
 
     fn handle(&mut self, pair: usize, at: usize, event: Event) -> Result<()> {
         let Some(engine) = &mut self.pairs[pair][at].engine else { return Ok(()) };
-        if std::env::var("TRACE").is_ok() { eprintln!("{pair}/{at} <- {event:?}"); }
+        if std::env::var("TRACE").is_ok() {
+            eprintln!("{pair}/{at} <- {event:?}");
+        }
         for effect in engine.handle(event) {
             match effect {
                 Effect::Send(frame) => {

@@ -13,7 +13,7 @@ pub use frame::{
     ScopeHello, Side, Transfer, TransferState, ViewRow,
 };
 pub use link::{CursorVerdict, Effect, Event, Link, LinkState, LocalScope, Me, ProtocolError, Saved};
-pub use reconcile::{Changes, Claim, Claimed, ERASED, Fingerprint, Found, Look, Question, Reply};
+pub use reconcile::{Changes, Claim, Claimed, ERASED, Fingerprint, Found, LEAVING, Look, Question, Reply};
 
 /// The protocol's versions that this end speaks, oldest and newest.
 pub const PROTOCOL: (u32, u32) = (1, 1);

@@ -61,6 +61,8 @@ pub type Claim = (DocId, Claimed);
 pub type Fingerprint = [u8; 16];
 /// The fingerprint of a document that was erased.
 pub const ERASED: Fingerprint = [0xEE; 16];
+/// The fingerprint of a document that has left and is still at the child, on its way out.
+pub const LEAVING: Fingerprint = [0xEA; 16];
 /// Changes of a document, in the order in which they were made.
 pub type Changes = (DocId, Vec<Digest>);
 

@@ -94,7 +94,8 @@ pub(crate) async fn keep(node: Node, stop: CancellationToken) {
             Ok(None) => return,
             Err(error) => {
                 tracing::error!(%error, "the link to the parent can't be read");
-                return;
+                tokio::time::sleep(backoff.next(rand::random())).await;
+                continue;
             }
         };
         state.send_replace(None);
@@ -102,7 +103,10 @@ pub(crate) async fn keep(node: Node, stop: CancellationToken) {
         let wanted = blocking(move || reading.read(|read| read.exchanges_wanted())).await.unwrap_or(0);
         let ended = tokio::select! {
             ended = exchange(&node, &link, &state, stop.clone()) => ended,
-            () = asked_again(&node, wanted) => continue,
+            () = asked_again(&node, wanted) => {
+                backoff.reset();
+                continue;
+            }
         };
         if *state.borrow() == Some(LinkState::InStep) {
             backoff.reset();

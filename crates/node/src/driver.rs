@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Cursor, CursorVerdict, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
+use engine::{Bye, Cursor, CursorVerdict, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
 use model::{ScopeId, VIEW_VERSION};
 use store::{Direction, Examined, LinkRow, LinkStanding, StoreError, Tx};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::convert::{from_wire, to_wire};
+use crate::convert::{FromWireError, from_wire, to_wire};
 use crate::wire::sync as wire;
 use crate::{Node, NodeError, draw};
 
@@ -24,6 +24,10 @@ const SILENCE: Duration = Duration::from_secs(50);
 
 /// The most batches logged in one job: about 1 MiB, so that a person who waits, waits for some tens of milliseconds.
 const BATCHES_LOGGED: usize = 4;
+
+/// The most batches that wait for the writer. Beyond it nothing is read from the peer: one that sends faster than this
+/// disk takes waits, at the price of its own socket.
+const BATCHES_WAITING_MAX: usize = 64;
 
 /// How a link ended.
 #[derive(Debug)]
@@ -95,7 +99,7 @@ where
         let step = tokio::select! {
             () = stop.cancelled() => return Ended::Stopped,
             () = tokio::time::sleep_until(heard_until) => return Ended::Broken("the other end fell silent".to_owned()),
-            frame = incoming.next() => match frame {
+            frame = incoming.next(), if driver.has_room() => match frame {
                 None => return Ended::Broken("the other end closed the connection".to_owned()),
                 Some(Err(status)) => return status_ended(&status),
                 Some(Ok(frame)) => match from_wire(frame) {
@@ -105,7 +109,7 @@ where
                         driver.feed(Event::Received(frame)).await
                     }
                     Ok(None) => Ok(()),
-                    Err(error) => return Ended::Refused(error.to_string()),
+                    Err(error) => return driver.could_not_read(&error).await,
                 },
             },
             Some(result) = from_database.recv() => match result {
@@ -138,6 +142,19 @@ pub(crate) fn status_ended(status: &tonic::Status) -> Ended {
 }
 
 impl Driver<'_> {
+    fn has_room(&self) -> bool {
+        lock(&self.to_log).waiting.len() < BATCHES_WAITING_MAX
+    }
+
+    /// Tells the peer what it sent, in words. Only a frame of a newer version is its refusal; the rest is a bad line.
+    async fn could_not_read(&self, error: &FromWireError) -> Ended {
+        let reason = error.to_string();
+        let bye = Frame::Bye(Bye { reason: reason.clone(), come_back: false });
+        // It may be gone already: the words stand here, too.
+        let _ = self.send(&bye).await;
+        if matches!(error, FromWireError::UnknownCritical) { Ended::Refused(reason) } else { Ended::Broken(reason) }
+    }
+
     async fn open(&mut self) -> Result<(), Ended> {
         let (node, link) = (self.node.clone(), self.link.id);
         let scopes = blocking(move || node.read(|read| read.local_scopes(link))).await.map_err(Ended::Failed)?;

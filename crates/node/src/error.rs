@@ -83,6 +83,8 @@ impl NodeError {
                 StoreError::Sql(..)
                 | StoreError::File { .. }
                 | StoreError::Stale(_)
+                | StoreError::Full
+                | StoreError::NotCommitted(_)
                 | StoreError::RolledBack
                 | StoreError::Panicked => Kind::Failed,
             },
@@ -140,9 +142,11 @@ const fn store_code(error: &StoreError) -> &'static str {
         StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => "not_found",
         StoreError::OldSqlite(_) | StoreError::NotWritable(..) | StoreError::Refused(_) => "refused",
         StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => "integrity",
+        StoreError::Full => "disk_full",
         StoreError::Sql(..)
         | StoreError::File { .. }
         | StoreError::Stale(_)
+        | StoreError::NotCommitted(_)
         | StoreError::RolledBack
         | StoreError::Panicked => "failed",
     }
@@ -151,6 +155,9 @@ const fn store_code(error: &StoreError) -> &'static str {
 const fn store_hint(error: &StoreError) -> Option<&'static str> {
     if matches!(error, StoreError::NoNode(_)) {
         return Some("name the node's directory with --data; `hub-node init` or `chapter-node join` makes a new one");
+    }
+    if matches!(error, StoreError::Full) {
+        return Some("make room on the disk of the node's directory; what was stored before is safe");
     }
     if matches!(error, StoreError::NodeThere(_)) {
         return Some("use another directory with --data");

@@ -4,6 +4,7 @@
 //! priority keep their order. What gathered while the last commit ran is committed together.
 
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -112,8 +113,11 @@ impl Drop for WriteQueue {
 fn write_loop(mut writer: Writer, shared: &Shared, changed: &watch::Sender<u64>, written: &SyncSender<()>) {
     let mut commits: usize = 0;
     while let Some(first) = next_job(shared) {
-        let answers = run_group(&mut writer, first, shared);
-        changed.send_modify(|count| *count += 1);
+        let (answers, committed) = run_group(&mut writer, first, shared);
+        if committed {
+            // Only then: who looks for work at every change would turn in circles while the disk is full.
+            changed.send_modify(|count| *count += 1);
+        }
         commits += 1;
         if commits.is_multiple_of(COPY_AFTER) {
             // Full: the other thread is about to look anyway.
@@ -159,14 +163,14 @@ fn pop(waiting: &mut Waiting) -> Option<Job> {
     waiting.interactive.pop_front().or_else(|| waiting.bulk.pop_front())
 }
 
-/// Runs one group; gives the answers to be said.
-fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> Vec<Box<dyn FnOnce()>> {
+/// Runs one group; gives the answers to be said, and whether it was committed.
+fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> (Vec<Box<dyn FnOnce()>>, bool) {
     let mut group = match writer.begin() {
         Ok(group) => group,
         Err(error) => {
             tracing::error!(%error, "a write could not begin");
             let answer = first(Err(error));
-            return vec![Box::new(move || answer(Ok(())))];
+            return (vec![Box::new(move || answer(Ok(())))], false);
         }
     };
     let began = Instant::now();
@@ -181,15 +185,18 @@ fn run_group(writer: &mut Writer, first: Job, shared: &Shared) -> Vec<Box<dyn Fn
         answers.push(job(Ok(&mut group)));
     }
     match group.commit() {
-        Ok(()) => answers.into_iter().map(|answer| Box::new(move || answer(Ok(()))) as Box<dyn FnOnce()>).collect(),
+        Ok(()) => {
+            let said = |answer: Answer| Box::new(move || answer(Ok(()))) as Box<dyn FnOnce()>;
+            (answers.into_iter().map(said).collect(), true)
+        }
         Err(error) => {
-            tracing::error!(%error, "a commit failed");
-            let words = error.to_string();
+            tracing::error!(%error, cause = error.source().map(ToString::to_string), "a commit failed");
+            let (words, full) = (error.to_string(), matches!(error, StoreError::Full | StoreError::RolledBack));
             let failed = move |answer: Answer| {
-                let words = format!("the commit failed: {words}");
-                Box::new(move || answer(Err(StoreError::Refused(words)))) as Box<dyn FnOnce()>
+                let error = if full { StoreError::Full } else { StoreError::NotCommitted(words.clone()) };
+                Box::new(move || answer(Err(error))) as Box<dyn FnOnce()>
             };
-            answers.into_iter().map(failed).collect()
+            (answers.into_iter().map(failed).collect(), false)
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use engine::LinkState;
@@ -11,8 +13,8 @@ use sha2::{Digest as _, Sha256};
 use store::{FEED_ROWS_KEPT, InviteOutcome, LinkId, LinkStanding, NodeKind};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -36,6 +38,11 @@ const EXCHANGES_MAX: usize = 3;
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How long `sync` beside a server waits for that server's link.
 const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The most calls at once over one connection: an exchange, an enrolment, and room for what comes.
+const STREAMS_MAX: u32 = 8;
+/// How often a connection that says nothing is asked whether it lives, and how long it has to answer.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// A node that serves. Dropped, its threads and streams end.
 #[derive(Debug)]
@@ -157,7 +164,12 @@ async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {
     });
     let service = Children { node, stop: stop.clone(), newest: Arc::default() };
     let sync = SyncServer::new(service.clone()).max_decoding_message_size(dial::MESSAGE_BYTES_MAX);
-    let router = tonic::transport::Server::builder().add_service(sync).add_service(EnrolmentServer::new(service));
+    let builder = tonic::transport::Server::builder();
+    let mut builder = builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE));
+    let router = builder.add_service(sync).add_service(EnrolmentServer::new(service));
     if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await {
         tracing::error!(%error, "the port for children failed");
     }
@@ -168,8 +180,28 @@ async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {
 struct Children {
     node: Node,
     stop: CancellationToken,
-    /// Of each link the number of its newest stream: only that one says where the link stands.
-    newest: Arc<Mutex<BTreeMap<LinkId, u64>>>,
+    /// Of each link its newest stream: an older one ends, and only the newest says where the link stands.
+    newest: Arc<Mutex<BTreeMap<LinkId, NewestStream>>>,
+}
+
+/// The newest stream of a link.
+#[derive(Default)]
+struct NewestStream {
+    number: u64,
+    stop: CancellationToken,
+}
+
+/// The frames that go to a child. What is left of them goes when the link has ended: a peer that reads nothing would keep
+/// them for as long as its connection lives.
+struct ToChild(Arc<Mutex<Option<mpsc::Receiver<wire::Frame>>>>);
+
+impl Stream for ToChild {
+    type Item = Result<wire::Frame, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        frames.as_mut().map_or(Poll::Ready(None), |frames| frames.poll_recv(context).map(|frame| frame.map(Ok)))
+    }
 }
 
 fn internal(error: &NodeError) -> Status {
@@ -178,7 +210,7 @@ fn internal(error: &NodeError) -> Status {
 }
 
 impl Children {
-    fn streams(&self) -> MutexGuard<'_, BTreeMap<LinkId, u64>> {
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<LinkId, NewestStream>> {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -197,7 +229,7 @@ impl Children {
 
 #[tonic::async_trait]
 impl Sync for Children {
-    type ExchangeStream = ReceiverStreamOk;
+    type ExchangeStream = ToChild;
 
     async fn exchange(
         &self,
@@ -205,36 +237,39 @@ impl Sync for Children {
     ) -> Result<Response<Self::ExchangeStream>, Status> {
         let link = self.who(request.metadata()).await?;
         let (outgoing, frames) = mpsc::channel(dial::FRAMES_WAITING);
-        let (node, stop, incoming) = (self.node.clone(), self.stop.clone(), request.into_inner());
-        let number = {
+        let (node, incoming) = (self.node.clone(), request.into_inner());
+        let (number, stop) = {
             let mut streams = self.streams();
-            let number = streams.entry(link.id).or_default();
-            *number += 1;
-            *number
+            let newest = streams.entry(link.id).or_default();
+            newest.stop.cancel();
+            newest.number += 1;
+            newest.stop = self.stop.child_token();
+            (newest.number, newest.stop.clone())
         };
+        let frames = Arc::new(Mutex::new(Some(frames)));
+        let left = Arc::clone(&frames);
         let children = self.clone();
         tokio::spawn(async move {
             let (state, _) = watch::channel(None);
             note_standing(&node, &link, LinkStanding::Connected, "");
             let ended = drive(&node, &link, incoming, outgoing, &state, stop).await;
+            let said_why = matches!(ended, Ended::Refused(_) | Ended::Anew(_));
             let words = match ended {
                 Ended::Stopped => String::new(),
                 Ended::Broken(words) | Ended::Anew(words) | Ended::Refused(words) => words,
                 Ended::Failed(error) => error.to_string(),
             };
+            if !said_why {
+                left.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
             tracing::info!(child = link.peer.short(), reason = words, "a child's link ended");
-            if children.streams().get(&link.id) == Some(&number) {
+            if children.streams().get(&link.id).is_some_and(|newest| newest.number == number) {
                 note_standing(&node, &link, LinkStanding::Offline, &words);
             }
         });
-        let ok: fn(wire::Frame) -> Result<wire::Frame, Status> = Ok;
-        Ok(Response::new(ReceiverStream::new(frames).map(ok)))
+        Ok(Response::new(ToChild(frames)))
     }
 }
-
-/// The frames that go to a child.
-type ReceiverStreamOk =
-    tokio_stream::adapters::Map<ReceiverStream<wire::Frame>, fn(wire::Frame) -> Result<wire::Frame, Status>>;
 
 #[tonic::async_trait]
 impl Enrolment for Children {

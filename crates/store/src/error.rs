@@ -80,8 +80,14 @@ pub enum StoreError {
     /// A name that is taken.
     #[error("there is a {0} {1:?} already")]
     Taken(&'static str, String),
+    /// The disk has no room: nothing of the transaction is kept.
+    #[error("the disk is full: nothing was stored")]
+    Full,
+    /// A commit failed with everything that was in it.
+    #[error("the commit failed, nothing was stored: {0}")]
+    NotCommitted(String),
     /// SQLite took a whole transaction back.
-    #[error("the database took its transaction back: the disk may be full")]
+    #[error("the database took its transaction back: nothing was stored")]
     RolledBack,
     /// A library broke off.
     #[error("a write broke off inside a library")]
@@ -107,6 +113,13 @@ impl StoreError {
     }
 }
 
+/// Whether there is no room. Who opens a database meets that as an error of its shared memory.
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| {
+        error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE
+    })
+}
+
 /// Names the step that an SQLite call was.
 pub(crate) trait During<T> {
     fn during(self, step: &'static str) -> Result<T, StoreError>;
@@ -114,6 +127,6 @@ pub(crate) trait During<T> {
 
 impl<T> During<T> for Result<T, rusqlite::Error> {
     fn during(self, step: &'static str) -> Result<T, StoreError> {
-        self.map_err(|error| StoreError::Sql(step, error))
+        self.map_err(|error| if is_full(&error) { StoreError::Full } else { StoreError::Sql(step, error) })
     }
 }

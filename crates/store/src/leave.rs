@@ -300,7 +300,8 @@ impl Tx<'_> {
         };
         let epoch = epoch.cast_signed();
         if arrived {
-            let sql = "UPDATE leaving SET step = 'going' WHERE scope = ? AND document = ? AND step = 'waits' AND epoch <= ?";
+            let sql =
+                "UPDATE leaving SET step = 'going' WHERE scope = ? AND document = ? AND step = 'waits' AND epoch <= ?";
             self.run("let a document go", sql, params![source.scope_row, row.id, epoch])?;
         }
         // Equal where the parent was put back to before and counted anew: what it says now stands.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Changes, Content, ERASED, Entry, Fingerprint, Found, Look, Question, Reply};
+use engine::{Changes, Content, ERASED, Entry, Fingerprint, Found, LEAVING, Look, Question, Reply};
 use model::{Digest, DocId, ScopeId, ScopeSum, Timestamp};
 use rusqlite::params;
 
@@ -43,6 +43,7 @@ impl Read<'_> {
                         _ if *print == ERASED => give.push(*id),
                         None => claim.push((*id, false)),
                         Some(other) if *other == ERASED => claim.push((*id, false)),
+                        Some(other) if *other == LEAVING => claim.push((*id, true)),
                         Some(_) => differing.push(*id),
                     }
                 }
@@ -97,12 +98,12 @@ impl Read<'_> {
         })
     }
 
-    /// Of every document of a scope that is not in dispute, or is still here on its way out of it: its id and its folded
-    /// heads; of those that were in it and are erased, none.
-    fn each_folded(&self, scope: ScopeId, mut take: impl FnMut(DocId, Option<&[u8]>)) -> Result<(), StoreError> {
+    /// Every document of a scope that is not in dispute, with what stands for it: also what was in it and is erased, or is
+    /// still here on its way out.
+    fn each_folded(&self, scope: ScopeId, mut take: impl FnMut(DocId, Print<'_>)) -> Result<(), StoreError> {
         // The snapshot is read only where its heads are not those of the document's row: it is a hundred times as wide.
         let sql = "SELECT d.doc_id, CASE WHEN d.dirty IS NULL THEN d.heads
-                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END, d.state = 'erased'
+                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END, d.state = 'erased', a.state = 'left'
                    FROM assign a CROSS JOIN document d ON d.id = a.document
                    WHERE a.scope = ?1 AND ((a.state = 'held' AND d.state != 'quarantined') OR d.state = 'erased'
                      OR (a.state = 'left' AND d.state = 'read_only'
@@ -111,9 +112,11 @@ impl Read<'_> {
         let each = |row: &rusqlite::Row<'_>| {
             let id = DocId::from_bytes(row.get(0)?);
             if row.get(2)? {
-                take(id, None);
+                take(id, Print::Erased);
+            } else if row.get(3)? {
+                take(id, Print::Leaving);
             } else if let Some(heads) = row.get_ref(1)?.as_blob_or_null()? {
-                take(id, Some(heads));
+                take(id, Print::Heads(heads));
             }
             Ok(())
         };
@@ -122,10 +125,9 @@ impl Read<'_> {
 
     fn bucket_sums(&self, scope: ScopeId, buckets: u32) -> Result<Vec<u64>, StoreError> {
         let mut sums = vec![0_u64; buckets as usize];
-        self.each_folded(scope, |id, heads| {
+        self.each_folded(scope, |id, print| {
             if let Some(sum) = sums.get_mut(bucket_of(id, buckets)) {
-                let one = heads.map_or_else(|| erased_sum(id), |heads| u64::from_le_bytes(beginning(id, heads)));
-                *sum = sum.wrapping_add(one);
+                *sum = sum.wrapping_add(print.in_sum(id));
             }
         })?;
         Ok(sums)
@@ -134,9 +136,9 @@ impl Read<'_> {
     fn documents_in(&self, scope: ScopeId, buckets: &[u32], of: u32) -> Result<Vec<(DocId, Fingerprint)>, StoreError> {
         let wanted: BTreeSet<usize> = buckets.iter().map(|bucket| *bucket as usize).collect();
         let mut found = Vec::new();
-        self.each_folded(scope, |id, heads| {
+        self.each_folded(scope, |id, print| {
             if wanted.contains(&bucket_of(id, of)) {
-                found.push((id, heads.map_or(ERASED, |heads| beginning(id, heads))));
+                found.push((id, print.in_list(id)));
             }
         })?;
         Ok(found)
@@ -293,15 +295,20 @@ impl Tx<'_> {
         documents.into_iter().try_for_each(|document| self.feed_proposals(scope, document))
     }
 
-    /// Both ends hold the same: what followed changes that were not here has come with a comparison.
+    /// Both ends hold the same: what was not taken of what the scope holds has come since, or was nothing.
     ///
     /// # Errors
     /// When rows can't be written.
     pub fn nothing_missing(&self, link: &LinkRow, scope: ScopeId) -> Result<(), StoreError> {
+        let scope = self.known_scope(scope)?.id;
         let sql = "DELETE FROM refused WHERE link = ? AND why = 'missing' AND NOT EXISTS
                      (SELECT 1 FROM document d WHERE d.doc_id = refused.doc_id
                       AND NOT EXISTS (SELECT 1 FROM assign a WHERE a.document = d.id AND a.scope = ?))";
-        self.run("forget what was missing", sql, params![link.id.0, self.known_scope(scope)?.id]).map(drop)
+        self.run("forget what was missing", sql, params![link.id.0, scope])?;
+        let sql = "DELETE FROM refused WHERE link = ? AND EXISTS
+                     (SELECT 1 FROM document d JOIN assign a ON a.document = d.id WHERE d.doc_id = refused.doc_id
+                      AND a.scope = ? AND a.state = 'held' AND d.state != 'quarantined')";
+        self.run("forget what has come", sql, params![link.id.0, scope]).map(drop)
     }
 }
 
@@ -322,7 +329,31 @@ fn beginning<const N: usize>(id: DocId, heads: &[u8]) -> [u8; N] {
     std::array::from_fn(|at| digest[at])
 }
 
-/// What stands for a document that is erased, in a bucket's sum.
-fn erased_sum(id: DocId) -> u64 {
-    u64::from_le_bytes(beginning(id, &[]))
+/// What stands for a document in a comparison.
+enum Print<'a> {
+    /// It is in the scope, at these heads.
+    Heads(&'a [u8]),
+    /// It was in the scope and is erased.
+    Erased,
+    /// It has left the scope and is still here.
+    Leaving,
+}
+
+impl Print<'_> {
+    fn in_sum(&self, id: DocId) -> u64 {
+        let sum = |heads: &[u8]| u64::from_le_bytes(beginning(id, heads));
+        match self {
+            Self::Heads(heads) => sum(heads),
+            Self::Erased => sum(&[]),
+            Self::Leaving => sum(&[]).wrapping_add(1),
+        }
+    }
+
+    fn in_list(&self, id: DocId) -> Fingerprint {
+        match self {
+            Self::Heads(heads) => beginning(id, heads),
+            Self::Erased => ERASED,
+            Self::Leaving => LEAVING,
+        }
+    }
 }

@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Response};
 use node::{ErrorKind, NodeError};
 use serde_json::{Value, json};
+use store::StoreError;
 
 /// Problem details (RFC 9457).
 #[derive(Clone, Debug)]
@@ -52,6 +53,9 @@ impl From<&NodeError> for Problem {
         };
         if matches!(error, NodeError::Busy | NodeError::ShuttingDown) {
             return Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", error.to_string());
+        }
+        if matches!(error, NodeError::Store(StoreError::Full)) {
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", error.to_string());
         }
         // What failed inside is for the log of whoever runs the node, not for whoever asked.
         let detail = if status.is_server_error() {
