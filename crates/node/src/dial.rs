@@ -113,7 +113,7 @@ pub(crate) async fn keep(node: Node, stop: CancellationToken) {
         }
         let (standing, words) = match ended {
             Ended::Stopped => (LinkStanding::Offline, String::new()),
-            Ended::Broken(words) | Ended::Anew(words) => (LinkStanding::Offline, words),
+            Ended::Broken(words) | Ended::Garbled(words) | Ended::Anew(words) => (LinkStanding::Offline, words),
             Ended::Refused(words) => (LinkStanding::Refused, words),
             Ended::Failed(error) => (LinkStanding::Offline, error.to_string()),
         };

@@ -36,6 +36,8 @@ pub(crate) enum Ended {
     Stopped,
     /// The stream broke or fell silent.
     Broken(String),
+    /// The other end sent what can't be read, and was told so: a bad line.
+    Garbled(String),
     /// One end found that its database was rolled back: the link is opened again.
     Anew(String),
     /// One end refused to go on.
@@ -152,7 +154,7 @@ impl Driver<'_> {
         let bye = Frame::Bye(Bye { reason: reason.clone(), come_back: false });
         // It may be gone already: the words stand here, too.
         let _ = self.send(&bye).await;
-        if matches!(error, FromWireError::UnknownCritical) { Ended::Refused(reason) } else { Ended::Broken(reason) }
+        if matches!(error, FromWireError::UnknownCritical) { Ended::Refused(reason) } else { Ended::Garbled(reason) }
     }
 
     async fn open(&mut self) -> Result<(), Ended> {

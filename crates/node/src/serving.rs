@@ -253,10 +253,10 @@ impl Sync for Children {
             let (state, _) = watch::channel(None);
             note_standing(&node, &link, LinkStanding::Connected, "");
             let ended = drive(&node, &link, incoming, outgoing, &state, stop).await;
-            let said_why = matches!(ended, Ended::Refused(_) | Ended::Anew(_));
+            let said_why = matches!(ended, Ended::Refused(_) | Ended::Anew(_) | Ended::Garbled(_));
             let words = match ended {
                 Ended::Stopped => String::new(),
-                Ended::Broken(words) | Ended::Anew(words) | Ended::Refused(words) => words,
+                Ended::Broken(words) | Ended::Garbled(words) | Ended::Anew(words) | Ended::Refused(words) => words,
                 Ended::Failed(error) => error.to_string(),
             };
             if !said_why {
@@ -360,7 +360,7 @@ impl Node {
             done = in_step => if done { SyncOutcome::InStep } else { SyncOutcome::Unreachable("it took too long".to_owned()) },
             broken = exchanged => match broken {
                 Ended::Refused(words) => SyncOutcome::Refused(words),
-                Ended::Broken(words) | Ended::Anew(words) => SyncOutcome::Unreachable(words),
+                Ended::Broken(words) | Ended::Garbled(words) | Ended::Anew(words) => SyncOutcome::Unreachable(words),
                 Ended::Failed(error) => return Err(error),
                 Ended::Stopped => SyncOutcome::Unreachable("it was stopped".to_owned()),
             },

@@ -107,7 +107,7 @@ impl Read<'_> {
                    FROM assign a CROSS JOIN document d ON d.id = a.document
                    WHERE a.scope = ?1 AND ((a.state = 'held' AND d.state != 'quarantined') OR d.state = 'erased'
                      OR (a.state = 'left' AND d.state = 'read_only'
-                         AND EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = d.id AND l.step != 'disputed')))";
+                         AND EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = d.id)))";
         let id = self.known_scope(scope)?.id;
         let each = |row: &rusqlite::Row<'_>| {
             let id = DocId::from_bytes(row.get(0)?);

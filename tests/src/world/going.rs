@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use model::{Body, ConsentState, DocId, EraseId, Event, Ladder, Personal, ScopeId, TransferId};
 use rand::RngExt as _;
 use record::Write;
 use store::{Edited, NewTransfer, StoreError};
 
-use super::World;
+use super::{SimNode, World};
 
 /// A day, in ms.
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -176,8 +176,11 @@ impl World {
     pub(super) fn check_made(&mut self) -> Result<()> {
         for n in 0..self.nodes.len() {
             for id in self.nodes[n].made.clone() {
-                let heads = self.nodes[0].reader.at_once(|read| read.heads(id))?;
-                heads.with_context(|| format!("{id}, acknowledged by node {n}, is gone"))?;
+                if self.nodes[0].reader.at_once(|read| read.heads(id))?.is_none() {
+                    let stands = |node: &mut SimNode| node.reader.at_once(|read| read.standing(id));
+                    let told = self.nodes.iter_mut().map(stands).collect::<Result<Vec<_>, _>>()?;
+                    bail!("{id}, acknowledged by node {n}, is gone: {told:#?}");
+                }
             }
         }
         Ok(())
