@@ -6,6 +6,7 @@ pub mod floor;
 pub mod fuzzing;
 pub mod harness;
 pub mod http;
+pub mod people;
 pub mod proxy;
 pub mod sign_ups;
 pub mod story;

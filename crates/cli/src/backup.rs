@@ -4,7 +4,7 @@ use std::path::Path;
 
 use node::Node;
 use serde_json::json;
-use store::NodeKind;
+use store::{LedgerRule, NodeKind};
 
 use crate::{Failure, Out};
 
@@ -16,8 +16,13 @@ pub(crate) fn backup(node: &Node, file: &Path, out: Out) -> Result<(), Failure> 
     Ok(())
 }
 
-pub(crate) fn restore(directory: &Path, file: &Path, kind: NodeKind, out: Out) -> Result<(), Failure> {
-    let restored = node::restore(directory, file, kind)?;
+pub(crate) fn restore(
+    directory: &Path,
+    file: &Path,
+    (kind, rule): (NodeKind, LedgerRule),
+    out: Out,
+) -> Result<(), Failure> {
+    let restored = node::restore(directory, file, kind, rule)?;
     let made = json!({
         "node": restored.node.node_id.to_string(), "incarnation": restored.node.incarnation.to_string(),
         "backup_made": restored.made, "before": restored.before,

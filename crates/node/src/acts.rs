@@ -16,6 +16,7 @@ use store::{
     StoreError,
 };
 
+use crate::sign_up::{reaches_of, was_erased};
 use crate::{Node, NodeError, Priority, draw};
 
 /// How often an edit is planned again when somebody was faster. Twenty at once on one record lose up to nineteen times.
@@ -218,7 +219,10 @@ impl Node {
         let id = draw::doc_id();
         let signed_up = event(None, by, Body::SignUp { origin: SignUpOrigin::Organiser, source: None });
         let mut shared = person;
-        let emails = shared.emails.clone();
+        let (emails, reaches) = (shared.emails.clone(), reaches_of(&shared));
+        if let Some(at) = self.read(|read| read.erased_before(reaches.iter().map(String::as_str)))? {
+            return Err(was_erased(at));
+        }
         let mut private: BTreeMap<String, String> = BTreeMap::new();
         shared.custom.retain(|name, value| {
             let declared = settings.custom_fields.contains_key(name);

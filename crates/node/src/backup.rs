@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use model::Timestamp;
-use store::{NodeKind, Restored, Store, private_directory};
+use store::{LedgerRule, NodeKind, Restored, Store, private_directory};
 
 use crate::lock::ServeLock;
 use crate::{Node, NodeError, Priority, draw};
@@ -36,9 +36,10 @@ impl Node {
 /// the backup comes back from them at the next exchange. Blocks.
 ///
 /// # Errors
-/// When the node serves, or the file is not a sound backup of this kind of node: nothing was changed then.
-pub fn restore(directory: &Path, file: &Path, kind: NodeKind) -> Result<Restored, NodeError> {
+/// When the node serves, the file is not a sound backup of this kind of node, or nothing says who was erased since:
+/// nothing was changed then.
+pub fn restore(directory: &Path, file: &Path, kind: NodeKind, rule: LedgerRule) -> Result<Restored, NodeError> {
     private_directory(directory)?;
     let _lock = ServeLock::take(directory, &Arc::new(AtomicBool::new(false)))?;
-    Ok(Store::restore(directory, file, kind, draw::incarnation(), draw::now())?)
+    Ok(Store::restore(directory, file, kind, draw::incarnation(), (rule, draw::now()))?)
 }

@@ -105,6 +105,7 @@ impl Node {
         if people.is_empty() {
             return Ok(true);
         }
+        self.read(|read| read.write_ledger(self.directory()))?;
         let checkpointer = self.store().checkpointer()?;
         for tried in 0..EMPTYING_TRIES {
             if checkpointer.empty()? {

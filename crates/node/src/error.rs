@@ -72,6 +72,7 @@ impl NodeError {
                 StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => Kind::NotFound,
                 StoreError::Ambiguous(_)
                 | StoreError::NoNode(_)
+                | StoreError::NoLedger(_)
                 | StoreError::NodeThere(_)
                 | StoreError::OtherKind { .. }
                 | StoreError::NewerSchema { .. }
@@ -134,6 +135,7 @@ const fn kind_code(kind: Kind) -> &'static str {
 const fn store_code(error: &StoreError) -> &'static str {
     match error {
         StoreError::NoNode(_) => "no_node",
+        StoreError::NoLedger(_) => "no_ledger",
         StoreError::NodeThere(_) => "node_there",
         StoreError::OtherKind { .. } => "other_kind",
         StoreError::NewerSchema { .. } => "newer_schema",
@@ -155,6 +157,12 @@ const fn store_code(error: &StoreError) -> &'static str {
 const fn store_hint(error: &StoreError) -> Option<&'static str> {
     if matches!(error, StoreError::NoNode(_)) {
         return Some("name the node's directory with --data; `hub-node init` or `chapter-node join` makes a new one");
+    }
+    if matches!(error, StoreError::NoLedger(_)) {
+        return Some(
+            "copy erasures.jsonl from the node's old directory into this one first; if it is lost, say --without-ledger: \
+             neighbours say at the next exchange who was deleted",
+        );
     }
     if matches!(error, StoreError::Full) {
         return Some("make room on the disk of the node's directory; what was stored before is safe");

@@ -5,6 +5,7 @@
 
 use model::{
     Body, ConsentState, DocId, Event, EventId, Kind, Ladder, PlacementFact, Sender, SignUp, SignUpOrigin, Supporter,
+    Timestamp,
 };
 use record::{Record, from_sign_up, proposals_of};
 use store::{DocState, Match, NewDocument, NewProposal, StoreError, Tx};
@@ -46,6 +47,8 @@ pub struct SignedUp {
 struct Prepared {
     document: NewDocument,
     emails: Vec<model::EmailAddress>,
+    /// What an import must not bring back.
+    refused_if_erased: Vec<String>,
     chapter: Option<model::ScopeId>,
     receipt: EventId,
 }
@@ -59,10 +62,10 @@ impl Node {
         let ladder = self.read(|read| read.settings())?.ladder;
         let prepared = self.prepare(posted, &ladder);
         let (person, receipt) = (prepared.document.id, prepared.receipt);
-        let known = self.write(Priority::Interactive, move |tx| insert_unless_known(tx, &prepared))?;
-        match known {
-            Match::New => Ok(SignedUp { person, receipt, new: true }),
-            Match::Known(known) => self.sign_up_again(known, posted),
+        match self.write(Priority::Interactive, move |tx| insert_unless_known(tx, &prepared))? {
+            Inserted::New => Ok(SignedUp { person, receipt, new: true }),
+            Inserted::Known(known) => self.sign_up_again(known, posted),
+            Inserted::Erased(at) => Err(was_erased(at)),
         }
     }
 
@@ -91,9 +94,12 @@ impl Node {
             });
             next = following;
             let outcomes = outcomes.map_err(|_| NodeError::ShuttingDown)??;
-            for (signed_up, posted) in outcomes.into_iter().zip(group) {
-                let again = || self.sign_up_again(signed_up.person, posted);
-                done.push(if signed_up.new { Ok(signed_up) } else { again() });
+            for ((inserted, person, receipt), posted) in outcomes.into_iter().zip(group) {
+                done.push(match inserted {
+                    Inserted::New => Ok(SignedUp { person, receipt, new: true }),
+                    Inserted::Known(known) => self.sign_up_again(known, posted),
+                    Inserted::Erased(at) => Err(was_erased(at)),
+                });
             }
             progress(done.len());
         }
@@ -115,14 +121,10 @@ impl Node {
         })
     }
 
-    fn insert_group(&self, group: Vec<Prepared>) -> Result<Vec<SignedUp>, NodeError> {
+    fn insert_group(&self, group: Vec<Prepared>) -> Result<Vec<(Inserted, DocId, EventId)>, NodeError> {
         self.write(Priority::Bulk, move |tx| {
-            let insert = |prepared: &Prepared| {
-                Ok(match insert_unless_known(tx, prepared)? {
-                    Match::New => SignedUp { person: prepared.document.id, receipt: prepared.receipt, new: true },
-                    Match::Known(person) => SignedUp { person, receipt: prepared.receipt, new: false },
-                })
-            };
+            let insert =
+                |prepared: &Prepared| Ok((insert_unless_known(tx, prepared)?, prepared.document.id, prepared.receipt));
             group.iter().map(insert).collect::<Result<Vec<_>, StoreError>>()
         })
     }
@@ -146,7 +148,11 @@ impl Node {
         let entries = from_sign_up(&posted.sign_up, &events);
         let (record, written) = Record::create(id, Kind::Supporter, entries, &stamp);
         let document = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, ladder);
-        Prepared { document, emails: posted.sign_up.emails.clone(), chapter: posted.placement.chapter, receipt }
+        let emails = posted.sign_up.emails.clone();
+        // Her own later sign-up is a new person; a list that somebody kept is not her word.
+        let refused_if_erased =
+            if posted.origin == SignUpOrigin::Import { reaches_of(&posted.sign_up) } else { Vec::new() };
+        Prepared { document, emails, refused_if_erased, chapter: posted.placement.chapter, receipt }
     }
 
     /// Somebody who is known: one more event and no other key; what was posted waits.
@@ -171,18 +177,40 @@ impl Node {
     }
 }
 
+/// E-mail addresses and numbers, as they are kept.
+pub(crate) fn reaches_of(sign_up: &SignUp) -> Vec<String> {
+    let emails = sign_up.emails.iter().map(|email| email.as_str().to_owned());
+    emails.chain(sign_up.phones.iter().map(|phone| phone.as_str().to_owned())).collect()
+}
+
 fn sign_up_body(posted: &Posted) -> Body {
     let source = posted.sign_up.fields.get("source").map(|source| source.expose().to_owned());
     Body::SignUp { origin: posted.origin, source }
 }
 
-fn insert_unless_known(tx: &Tx<'_>, prepared: &Prepared) -> Result<Match, StoreError> {
-    let known = tx.match_emails(&prepared.emails)?;
-    if known == Match::New {
-        let scopes: Vec<model::ScopeId> = prepared.chapter.into_iter().chain(tx.own_scope()?).collect();
-        tx.insert_document(&prepared.document, &scopes, DocState::Live)?;
+/// What became of a record that was prepared.
+enum Inserted {
+    New,
+    Known(DocId),
+    /// She was deleted then: an import does not bring her back.
+    Erased(Timestamp),
+}
+
+/// The refusal of an import that would bring somebody back.
+pub(crate) fn was_erased(at: Timestamp) -> NodeError {
+    NodeError::Refused(format!("she was deleted on {}: only she herself can come back, by signing up", at.for_people()))
+}
+
+fn insert_unless_known(tx: &Tx<'_>, prepared: &Prepared) -> Result<Inserted, StoreError> {
+    if let Match::Known(known) = tx.match_emails(&prepared.emails)? {
+        return Ok(Inserted::Known(known));
     }
-    Ok(known)
+    if let Some(at) = tx.erased_before(prepared.refused_if_erased.iter().map(String::as_str))? {
+        return Ok(Inserted::Erased(at));
+    }
+    let scopes: Vec<model::ScopeId> = prepared.chapter.into_iter().chain(tx.own_scope()?).collect();
+    tx.insert_document(&prepared.document, &scopes, DocState::Live)?;
+    Ok(Inserted::New)
 }
 
 /// Whether a posted value stands already: then there is nothing to propose.

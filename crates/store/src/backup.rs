@@ -9,10 +9,20 @@ use model::{Incarnation, Timestamp};
 use rusqlite::{OpenFlags, params};
 
 use crate::error::During as _;
+use crate::ledger::{Line, make_ledger, read_ledger};
 use crate::node_row::NodeRow;
 use crate::open::{connect, file, migrate, private_file, version};
 use crate::writer::Writer;
 use crate::{DATABASE_FILE, NodeKind, SCHEMA_VERSION, Store, StoreError, Tx, private_directory};
+
+/// What is done when a backup is put where no ledger of erasures is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerRule {
+    /// Nothing is put back: people who were erased since the backup would be in it.
+    MustBeThere,
+    /// A person says that it is so: they go again as soon as a neighbour says so.
+    MayBeMissing,
+}
 
 /// What was put back.
 #[derive(Clone, Debug)]
@@ -57,8 +67,13 @@ impl Store {
         backup: &Path,
         wanted: NodeKind,
         incarnation: Incarnation,
-        at: Timestamp,
+        (rule, at): (LedgerRule, Timestamp),
     ) -> Result<Restored, StoreError> {
+        let ledger = read_ledger(directory)?;
+        if ledger.is_none() && rule == LedgerRule::MustBeThere {
+            return Err(StoreError::NoLedger(directory.to_owned()));
+        }
+        let ledger = ledger.unwrap_or_default();
         private_directory(directory)?;
         let fresh = directory.join("chapterhouse.restoring");
         for suffix in ["", "-journal", "-wal", "-shm"] {
@@ -68,7 +83,8 @@ impl Store {
             }
         }
         private_file(&fresh)?;
-        let prepared = copy_bytes(backup, &fresh).and_then(|()| prepare(&fresh, backup, wanted, incarnation));
+        let prepared =
+            copy_bytes(backup, &fresh).and_then(|()| prepare(&fresh, backup, (wanted, incarnation), &ledger));
         let (node, made) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -95,6 +111,7 @@ impl Store {
         }
         let before = there.then_some(kept);
         fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
+        make_ledger(directory)?;
         fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(file("write", directory))?;
         Ok(Restored { node, made, before })
     }
@@ -112,8 +129,8 @@ fn copy_bytes(from: &Path, to: &Path) -> Result<(), StoreError> {
 fn prepare(
     fresh: &Path,
     backup: &Path,
-    wanted: NodeKind,
-    incarnation: Incarnation,
+    (wanted, incarnation): (NodeKind, Incarnation),
+    ledger: &[Line],
 ) -> Result<(NodeRow, Option<Timestamp>), StoreError> {
     let not_one = || StoreError::Refused(format!("{} is not a backup of a node", backup.display()));
     let mut connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|_| not_one())?;
@@ -125,6 +142,7 @@ fn prepare(
         return Err(StoreError::NewerSchema { found, known: SCHEMA_VERSION });
     }
     connection.pragma_update(None, "journal_mode", "DELETE").during("set its journal")?;
+    connection.pragma_update(None, "secure_delete", "ON").during("set its erasing")?;
     let check: String =
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).during("check its file")?;
     if check != "ok" {
@@ -140,6 +158,7 @@ fn prepare(
     writer.commit(|tx: &Tx<'_>| {
         tx.begin_life(incarnation)?;
         tx.all_offline()?;
+        tx.erase_again(ledger)?;
         Ok((tx.node()?, tx.backed_up()?))
     })
 }

@@ -27,6 +27,9 @@ pub enum StoreError {
     /// There is one already.
     #[error("there is a node in {0} already")]
     NodeThere(PathBuf),
+    /// A backup is to be put where nothing says who was erased since.
+    #[error("there is no ledger of erasures in {0}: people who were deleted since the backup would come back")]
+    NoLedger(PathBuf),
     /// The directory is of the other program.
     #[error("{path} holds a {found}'s data, this is the program of a {wanted}")]
     OtherKind {

@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::During as _;
+use crate::ledger::make_ledger;
 use crate::node_row::NodeRow;
 use crate::writer::{Checkpointer, LOG_PAGES_MAX, Reader, Tx, Writer};
 use crate::{NodeKind, SCHEMA_VERSION, StoreError};
@@ -60,6 +61,7 @@ impl Store {
             Writer::new(connection).commit(first)?;
         }
         fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
+        make_ledger(directory)?;
         let store = Self { path };
         store.writer()?;
         Ok(store)

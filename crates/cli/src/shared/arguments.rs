@@ -55,11 +55,14 @@ pub enum Shared {
     },
     /// Put a backup back, into an empty directory or over a node that is stopped
     #[command(
-        after_help = "What this node had told others since the backup comes back from them at the next exchange. The database that stood there before is kept beside it, as before-restore-NUMBER.db.\n\nExample:\n  restore ~/backups/chapter-2026-11-22.db"
+        after_help = "What this node had told others since the backup comes back from them at the next exchange. The database that stood there before is kept beside it, as before-restore-NUMBER.db. Who was deleted since is known from erasures.jsonl in the directory; copy it there first if the directory is new.\n\nExample:\n  restore ~/backups/chapter-2026-11-22.db"
     )]
     Restore {
         /// The backup
         file: PathBuf,
+        /// The ledger of erasures is lost: neighbours say at the next exchange who was deleted
+        #[arg(long)]
+        without_ledger: bool,
     },
     /// Supporters: list, show, correct
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 use model::{DocId, RungId, Sender, SignUp};
 use node::{AskDraft, AttemptDraft, FieldEdit, Node, OneToOneDraft};
 use serde_json::{Value, json};
-use store::{Filter, NodeKind, Page, PersonRow, ProposalState};
+use store::{Filter, LedgerRule, NodeKind, Page, PersonRow, ProposalState};
 use web::{event_json, person_json};
 
 use super::arguments::{
@@ -17,8 +17,9 @@ use crate::{Failure, Globals, Out, Program, backup, find_person, personal, statu
 /// # Errors
 /// As the command says.
 pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Out, by: &str) -> Result<(), Failure> {
-    if let Shared::Restore { file } = command {
-        return backup::restore(&globals.directory(program), file, program.kind, out);
+    if let Shared::Restore { file, without_ledger } = command {
+        let rule = if *without_ledger { LedgerRule::MayBeMissing } else { LedgerRule::MustBeThere };
+        return backup::restore(&globals.directory(program), file, (program.kind, rule), out);
     }
     let node = &globals.open(program)?;
     match command {
