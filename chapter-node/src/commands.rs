@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let node = globals.open(PROGRAM)?;
             let configured = Config::read(node.directory())?.http;
             let http = http.or(configured).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
-            serve(&node, ServePlan { http, grpc: None, router: site::router(&node) })
+            serve(&node, ServePlan { http, grpc: None, router: site::router(&node), beside: None })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, out),
         Command::Return { id, reason } => {

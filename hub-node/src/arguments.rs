@@ -45,6 +45,17 @@ pub(crate) enum Command {
     /// Chapters and where they work
     #[command(subcommand)]
     Chapter(Chapter),
+    /// Make this hub the child of a bigger one, by its invitation
+    #[command(
+        after_help = "Everybody here is shared with it from the next exchange on; whom it places here, this hub places into its chapters.\n\nExample:\n  hub-node join chapterhouse-invite-1.3f..."
+    )]
+    Join {
+        /// The invitation
+        invite: String,
+    },
+    /// One full exchange with the hub above. Exit 3 if it can't be reached: nothing is lost
+    #[command(after_help = "Example:\n  hub-node sync")]
+    Sync,
     /// Invite a node into a chapter: prints one line to send
     #[command(after_help = "Example:\n  hub-node invite la > invite.txt")]
     Invite {

@@ -10,7 +10,7 @@ use web::person_json;
 
 use crate::arguments::{Arguments, Command, Locate, NodeCommand, PROGRAM, Signup, Unplaced};
 use crate::routing::Routing;
-use crate::{chapters, import, site};
+use crate::{between, chapters, import, site};
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { globals, command } = arguments;
@@ -29,8 +29,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             };
             let http = pick(http, config.http, "127.0.0.1:8080");
             let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
-            serve(&node, ServePlan { http, grpc, router: site::router(&node) })
+            serve(
+                &node,
+                ServePlan { http, grpc, router: site::router(&node), beside: Some(between::keep_placing(&node)) },
+            )
         }
+        Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out),
+        Command::Sync => between::sync(&globals.open(PROGRAM)?, out),
         Command::Chapter(command) => chapters::run(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Invite { slug, expires, address } => {
             let invite = globals.open(PROGRAM)?.invite(&slug, address, life(&expires)?)?;

@@ -4,6 +4,7 @@
 //! SQL, Automerge or gRPC.
 
 mod arguments;
+mod between;
 mod chapters;
 mod commands;
 mod import;

@@ -20,6 +20,6 @@ pub use failure::Failure;
 pub use globals::{Globals, Program, run};
 pub use out::Out;
 pub use person::{find_person, personal};
-pub use serve::{ServePlan, serve};
+pub use serve::{Beside, ServePlan, serve};
 pub use shared::{Shared, run_shared};
 pub use table::table;

@@ -1,6 +1,7 @@
 //! Serving in the foreground, until a signal.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
@@ -25,7 +26,12 @@ pub struct ServePlan {
     pub grpc: Option<String>,
     /// The pages.
     pub router: Router,
+    /// What the program does beside serving, until it ends.
+    pub beside: Option<Beside>,
 }
+
+/// What a program does beside serving.
+pub type Beside = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl std::fmt::Debug for ServePlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -45,6 +51,9 @@ pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
     let grpc = plan.grpc.as_deref().map(|address| loopback_only(address, "the port for children")).transpose()?;
     let runtime =
         tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))?;
+    if let Some(beside) = plan.beside {
+        runtime.spawn(beside);
+    }
     let outcome = runtime.block_on(run(node, http, grpc, plan.router));
     runtime.shutdown_timeout(GRACE);
     outcome

@@ -51,6 +51,27 @@ pub enum Frame {
     Bye(Bye),
 }
 
+impl Frame {
+    /// The frame with one scope named as another: two ends may call what they share by different names.
+    #[must_use]
+    pub fn renamed(mut self, from: ScopeId, to: ScopeId) -> Self {
+        let rename = |scope: &mut ScopeId| {
+            if *scope == from {
+                *scope = to;
+            }
+        };
+        match &mut self {
+            Self::Hello(hello) => hello.scopes.iter_mut().for_each(|said| rename(&mut said.scope)),
+            Self::Batch(batch) => rename(&mut batch.scope),
+            Self::Ack(ack) => rename(&mut ack.scope),
+            Self::Head(head) => rename(&mut head.scope),
+            Self::Adrift(scope) | Self::Ask(scope, _) | Self::Answer(scope, _) => rename(scope),
+            Self::Bye(_) => {}
+        }
+        self
+    }
+}
+
 /// What an end says of one scope in its hello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeHello {

@@ -114,6 +114,9 @@ uuid_id!(
 impl ScopeId {
     /// The scope that every node of a network reads.
     pub const NETWORK: Self = Self(Uuid::nil());
+    /// At a hub with a parent, the scope that every node of the parent's network reads: its own network is another one.
+    /// On the wire it is [`Self::NETWORK`].
+    pub const ABOVE: Self = Self(Uuid::max());
 }
 
 /// An Automerge actor: drawn for each process and rebuilt document.

@@ -431,6 +431,16 @@ impl Node {
         Ok(said.id)
     }
 
+    /// Places somebody whom the hub above has placed here: what this hub's territories say of her; or says why she waits.
+    ///
+    /// # Errors
+    /// When she is in a chapter meanwhile, or the database fails.
+    pub fn place_from_above(&self, person: DocId, fact: &model::PlacementFact) -> Result<(), NodeError> {
+        let chapter = fact.chapter;
+        let placed = Event { id: draw::event_id(), at: draw::now(), by: None, body: Body::Placement(fact.clone()) };
+        self.edit(person, "territory", |_, _| Ok(Plan { places: chapter, ..Plan::event(&placed) }))
+    }
+
     /// Places somebody who waits into a chapter, by a person's word.
     ///
     /// # Errors

@@ -91,7 +91,14 @@ pub(crate) async fn keep(node: Node, stop: CancellationToken) {
         let reading = node.clone();
         let link = match blocking(move || reading.read(|read| read.parent())).await {
             Ok(Some(link)) => link,
-            Ok(None) => return,
+            Ok(None) => {
+                // A hub may join another one while it serves.
+                let mut changes = node.changes();
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    _ = changes.changed() => continue,
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "the link to the parent can't be read");
                 tokio::time::sleep(backoff.next(rand::random())).await;

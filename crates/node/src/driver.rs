@@ -67,6 +67,8 @@ struct Driver<'a> {
     results: mpsc::UnboundedSender<Result<Event, NodeError>>,
     to_log: Arc<Mutex<ToLog>>,
     state: &'a StateWatch,
+    /// Whether the parent's network is another one than this node's own.
+    between: bool,
 }
 
 /// Drives a link until it ends. `incoming` are the peer's frames, `outgoing` takes ours.
@@ -87,9 +89,11 @@ where
         Err(error) => return Ended::Failed(error),
     };
     let asks = link.direction == Direction::Down;
+    let between = node.is_hub() && link.direction == Direction::Up;
     let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION, asks };
     let (results, mut from_database) = mpsc::unbounded_channel();
-    let mut driver = Driver { node, link, engine: Link::new(me), outgoing, results, to_log: Arc::default(), state };
+    let mut driver =
+        Driver { node, link, engine: Link::new(me), outgoing, results, to_log: Arc::default(), state, between };
     let mut changes = node.changes();
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.tick().await;
@@ -106,6 +110,7 @@ where
                 Some(Err(status)) => return status_ended(&status),
                 Some(Ok(frame)) => match from_wire(frame) {
                     Ok(Some(frame)) => {
+                        let frame = driver.from_peer(frame);
                         heard_until = tokio::time::Instant::now() + SILENCE;
                         driver.heard(&frame);
                         driver.feed(Event::Received(frame)).await
@@ -144,6 +149,15 @@ pub(crate) fn status_ended(status: &tonic::Status) -> Ended {
 }
 
 impl Driver<'_> {
+    /// What the parent calls its network is what is above this hub's own.
+    fn from_peer(&self, frame: Frame) -> Frame {
+        if self.between { frame.renamed(ScopeId::NETWORK, ScopeId::ABOVE) } else { frame }
+    }
+
+    fn to_peer(&self, frame: &Frame) -> wire::Frame {
+        if self.between { to_wire(&frame.clone().renamed(ScopeId::ABOVE, ScopeId::NETWORK)) } else { to_wire(frame) }
+    }
+
     fn has_room(&self) -> bool {
         lock(&self.to_log).waiting.len() < BATCHES_WAITING_MAX
     }
@@ -287,7 +301,7 @@ impl Driver<'_> {
 
     async fn send(&self, frame: &Frame) -> Result<(), Ended> {
         let gone = || Ended::Broken("the connection broke off".to_owned());
-        let sent = tokio::time::timeout(SILENCE, self.outgoing.send(to_wire(frame))).await;
+        let sent = tokio::time::timeout(SILENCE, self.outgoing.send(self.to_peer(frame))).await;
         sent.map_err(|_| gone())?.map_err(|_| gone())
     }
 }

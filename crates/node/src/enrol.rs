@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use store::{Direction, NewChapter, NewLink, ScopeRole};
 
 use crate::dial;
+use crate::driver::blocking;
 use crate::invite::Invite;
 use crate::network::chapter_row;
 use crate::wire::enrolment as wire;
@@ -83,6 +84,52 @@ pub async fn join(directory: &Path, invite: &Invite, name: Option<&str>) -> Resu
     Ok(node)
 }
 
+/// A hub joins a bigger one, as one of its chapters: all its people are shared with it, and who is placed there comes here.
+///
+/// # Errors
+/// When it has a parent already, it would be its own, or the parent can't be reached or refuses.
+pub async fn join_parent(node: &Node, invite: &Invite) -> Result<JoinOffer, NodeError> {
+    let reading = node.clone();
+    let parent = blocking(move || reading.read(|read| read.parent())).await?;
+    if let Some(link) = parent {
+        follow(node, invite).await?;
+        return Ok(JoinOffer {
+            network: link.name,
+            chapter: String::new(),
+            slug: String::new(),
+            statement: String::new(),
+        });
+    }
+    let offer = look(invite).await?;
+    let token = draw_once(node.directory(), node.id())?.1;
+    let mut client = dial::enrolment(&invite.address).await?;
+    let request = wire::EnrolRequest {
+        secret: invite.secret.to_vec(),
+        node: node.id().0.to_vec(),
+        token_hash: Sha256::digest(token).to_vec(),
+    };
+    let reply = client.enrol(request).await.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    let unreadable =
+        || NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned());
+    let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
+    let hub = NodeId::from_slice(&reply.hub).ok_or_else(unreadable)?;
+    if hub == node.id() {
+        return Err(NodeError::Refused("this hub can't be its own parent".to_owned()));
+    }
+    let (address, name, scope) = (invite.address.clone(), reply.network, ScopeId::from_bytes(scope));
+    let writing = node.clone();
+    blocking(move || {
+        writing.write(Priority::Interactive, move |tx| {
+            let (direction, name) = (Direction::Up, name.as_str());
+            tx.join_parent(&NewLink { peer: hub, direction, name, scope, address: Some(&address), token: &token })
+        })
+    })
+    .await?;
+    let done = joining_path(node.directory());
+    fs::remove_file(&done).map_err(|error| NodeError::File("remove", done.display().to_string(), error))?;
+    Ok(offer)
+}
+
 /// A node that has joined follows its hub to another address, by a fresh invitation into the same chapter.
 ///
 /// # Errors
@@ -122,11 +169,16 @@ fn joining_path(directory: &Path) -> PathBuf {
 
 /// This node's id and token for joining: drawn once, kept until it has joined.
 fn joining(directory: &Path) -> Result<(NodeId, [u8; 32]), NodeError> {
-    let path = joining_path(directory);
-    let file = |step| move |error| NodeError::File(step, path.display().to_string(), error);
     if directory.join(store::DATABASE_FILE).exists() {
         return Err(store::StoreError::NodeThere(directory.to_owned()).into());
     }
+    draw_once(directory, draw::node_id())
+}
+
+/// A token, and the id that it is for: drawn once, and kept beside the database until the answer has come.
+fn draw_once(directory: &Path, node: NodeId) -> Result<(NodeId, [u8; 32]), NodeError> {
+    let path = joining_path(directory);
+    let file = |step| move |error| NodeError::File(step, path.display().to_string(), error);
     let path = joining_path(directory);
     if path.exists() {
         let text = fs::read_to_string(&path).map_err(file("read"))?;
@@ -135,7 +187,7 @@ fn joining(directory: &Path) -> Result<(NodeId, [u8; 32]), NodeError> {
         return read
             .ok_or_else(|| NodeError::Refused(format!("{} can't be read: remove it and join again", path.display())));
     }
-    let (node, token) = (draw::node_id(), draw::token());
+    let token = draw::token();
     let made = Joining { node: node.to_string(), token: model::Digest(token).to_string() };
     let text = serde_json::to_string(&made).map_err(|error| NodeError::Refused(error.to_string()))?;
     store::private_directory(directory)?;

@@ -33,7 +33,7 @@ pub use backup::restore;
 #[doc(hidden)]
 pub use convert::decodes;
 pub use corrections::FieldEdit;
-pub use enrol::{JoinOffer, follow, join, look};
+pub use enrol::{JoinOffer, follow, join, join_parent, look};
 pub use erasing::Erased;
 pub use error::{Kind as ErrorKind, NodeError};
 pub use invite::{Invite, InviteError};

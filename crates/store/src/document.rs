@@ -220,7 +220,9 @@ impl Tx<'_> {
             match row.role {
                 // What goes up is changes; what goes down is a snapshot.
                 ScopeRole::Own => self.feed(row.id, document, "change", change, None)?,
-                ScopeRole::Network | ScopeRole::Chapter => self.feed(row.id, document, "enter", 1, None)?,
+                ScopeRole::Network | ScopeRole::Above | ScopeRole::Chapter => {
+                    self.feed(row.id, document, "enter", 1, None)?
+                }
             };
             home = home.or((row.role == ScopeRole::Chapter).then_some(row.id));
         }
@@ -269,7 +271,7 @@ impl Tx<'_> {
     /// The number of a document's next assignment by this node: counted over the scopes of all of its children.
     pub(crate) fn next_epoch(&self, document: i64) -> Result<i64, StoreError> {
         let sql = "SELECT coalesce(max(a.epoch), 0) + 1 FROM assign a JOIN scope s ON s.id = a.scope
-                   WHERE a.document = ? AND s.role = 'chapter'";
+                   WHERE a.document = ? AND (s.role = 'chapter' OR s.role = 'network')";
         let next = self.one("count assignments", sql, params![document], |row| row.get(0))?;
         Ok(next.unwrap_or(1))
     }

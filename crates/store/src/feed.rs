@@ -58,7 +58,8 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn local_scopes(&self, link: LinkId) -> Result<Vec<LocalScope>, StoreError> {
         let sql =
-            "SELECT s.scope FROM scope s WHERE s.role = 'network' OR s.id = (SELECT scope FROM link WHERE id = ?)";
+            "SELECT s.scope FROM scope s JOIN link l ON l.id = ? WHERE s.id = l.scope
+             OR s.role = CASE WHEN l.direction = 'up' AND EXISTS (SELECT 1 FROM scope WHERE role = 'above') THEN 'above' ELSE 'network' END";
         let scopes = self.all("read a link's scopes", sql, params![link.0], |row| row.get(0))?;
         scopes.into_iter().map(|scope| self.local_scope(link, ScopeId::from_bytes(scope))).collect()
     }

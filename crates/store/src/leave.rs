@@ -87,8 +87,7 @@ impl Read<'_> {
 
     /// What is to be done with a leave that came.
     fn step_of_leave(&self, row: &DocumentRow, ended: i64, at: Timestamp) -> Result<&'static str, StoreError> {
-        let free = row.kind != Kind::Supporter || self.node()?.kind == NodeKind::Hub;
-        if free || self.word_given(row.id, ended)? {
+        if self.node()?.kind == NodeKind::Hub || self.word_given(row.id, ended)? {
             return Ok("going");
         }
         if self.touched(row.id)? {
@@ -312,6 +311,12 @@ impl Tx<'_> {
             step => step,
         };
         self.end_assignment(source.scope_row, &row, id, epoch, Some(proof))?;
+        if row.kind != Kind::Supporter {
+            // A card or settings: nobody's notes hang on it, and nothing of it is this node's.
+            self.forget(&row, id, Keep::Nothing)?;
+            let sql = "UPDATE document SET state = 'gone' WHERE id = ?";
+            return self.run("let a document go", sql, params![row.id]).map(drop);
+        }
         let last = self.last_seq(source.scope_row)?;
         self.put_leaving(source.scope_row, row.id, epoch, last, source.at, step)?;
         for scope in self.children_holding(row.id)? {
@@ -363,11 +368,9 @@ impl Tx<'_> {
             self.forget(&row, id, Keep::Notes)?;
             let sql = "UPDATE document SET state = 'gone' WHERE id = ?";
             self.run("let a document go", sql, params![document])?;
-            if row.kind == Kind::Supporter {
-                let sql = "INSERT OR REPLACE INTO stub (document, at, reason) VALUES (?, ?, ?)";
-                let reason = reason.unwrap_or_else(|| "left".to_owned());
-                self.run("keep a stub", sql, params![document, at.as_millis(), reason])?;
-            }
+            let sql = "INSERT OR REPLACE INTO stub (document, at, reason) VALUES (?, ?, ?)";
+            let reason = reason.unwrap_or_else(|| "left".to_owned());
+            self.run("keep a stub", sql, params![document, at.as_millis(), reason])?;
             self.give_receipt(document, "left", epoch, None, at)?;
         }
         Ok(())

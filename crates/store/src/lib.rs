@@ -16,6 +16,7 @@ mod feed;
 mod figures;
 mod fold;
 mod forget;
+mod join;
 mod leave;
 mod ledger;
 mod link;
@@ -58,6 +59,7 @@ pub use rows::{Read, ScopeRole};
 pub use sign_up::{Answered, Match};
 pub use status::{Refusal, RungCounts, Tally};
 pub use transfer::{NewTransfer, TransferRow};
+pub use view::FROM_ABOVE;
 pub use window::FEED_ROWS_KEPT;
 pub use writer::{Checkpointer, Group, Reader, Tx, Writer};
 

@@ -202,13 +202,15 @@ impl Tx<'_> {
             Some(row) if row.state == DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
             Some(row) if row.state == DocState::Gone => return self.take_gone(source, &row, id, inspected, bytes),
             // A head is known without any row; anything else needs the rows of a document that came as a snapshot.
-            Some(row) if row.heads.contains(&inspected.hash) => return Ok(Ok(())),
+            Some(row) if row.heads.contains(&inspected.hash) => {
+                return self.known_to_bringer(source, &row, id, inspected).map(Ok);
+            }
             Some(row) if !row.indexed => Some(self.index(&row, id)?),
             Some(row) => Some(row),
         };
         let Some(row) = row else { return self.take_new(source, id, inspected, bytes) };
         if self.has_change(row.id, inspected)? {
-            return Ok(Ok(()));
+            return self.known_to_bringer(source, &row, id, inspected).map(Ok);
         }
         if !self.may_write(source, id, row.id)? {
             return Ok(Err(NotTaken::not_yours("the record is not in the scope of this link")));
@@ -237,6 +239,32 @@ impl Tx<'_> {
         let sql = "UPDATE document SET heads = ?, dirty = ? WHERE id = ?";
         self.run("log a change", sql, params![join_hashes(&heads), change, row.id])?;
         Ok(Ok(()))
+    }
+
+    /// A change that is here already. A child that brings the first change of somebody whom nobody else holds has had her:
+    /// this node was put back to before it knew that, and heard of her from above since.
+    fn known_to_bringer(
+        &self,
+        source: &Source<'_>,
+        row: &DocumentRow,
+        id: DocId,
+        inspected: &Inspected,
+    ) -> Result<(), StoreError> {
+        let brings = source.asked_for && source.link.direction == Direction::Down && inspected.deps.is_empty();
+        let free = |tx: &Self| {
+            Ok::<_, StoreError>(
+                row.state == DocState::Live
+                    && source.scope_row == source.link.scope_row
+                    && row.kind == Kind::Supporter
+                    && tx.assignment(source.scope_row, row.id)?.is_none()
+                    && tx.children_holding(row.id)?.is_empty(),
+            )
+        };
+        if !brings || !free(self)? {
+            return Ok(());
+        }
+        self.begin_assignment(source.scope_row, row, id, self.next_epoch(row.id)?, None)?;
+        self.move_home(row.id)
     }
 
     /// A change of a document that has left. The parent's feed may still bring what it brought before that. A child may
@@ -292,9 +320,26 @@ impl Tx<'_> {
             self.assign(self.known_scope(own)?.id, document, 1, None)?;
         }
         if kind == Kind::NetworkSettings {
-            self.set_settings(id)?;
+            self.take_settings(source, id)?;
         }
         Ok(Ok(()))
+    }
+
+    /// The network's settings have come from the parent. A hub passes them on to its own children, in place of its own.
+    fn take_settings(&self, source: &Source<'_>, id: DocId) -> Result<(), StoreError> {
+        let before = self.one("read the settings' name", "SELECT settings FROM node", [], |row| row.get(0))?.flatten();
+        self.set_settings(id)?;
+        if source.scope != ScopeId::ABOVE {
+            return Ok(());
+        }
+        let network = self.known_scope(ScopeId::NETWORK)?.id;
+        if let Some(before) = before.map(DocId::from_bytes).filter(|before| *before != id)
+            && let Some(row) = self.document(before)?
+        {
+            self.leave_scope(network, &row, before, self.next_epoch(row.id)?, source.at)?;
+        }
+        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
+        self.enter_scope(network, &row, id, 1).map(drop)
     }
 
     /// `shown` is the parent's view row.
@@ -329,7 +374,7 @@ impl Tx<'_> {
         let (scope, told) = (source.scope_row, (entering.epoch.cast_signed(), Some(entering.proof)));
         self.assign_new(scope, document, entering.id, entering.heads, told)?;
         if entering.kind == Kind::NetworkSettings {
-            self.set_settings(entering.id)?;
+            self.take_settings(source, entering.id)?;
         }
         let home = if source.at_home { Some(source.scope_row) } else { self.home_of(document)? };
         if let Some(shown) = shown {

@@ -26,6 +26,8 @@ pub struct Filter {
     pub chapter: Option<ScopeId>,
     /// Who wait, or who do not.
     pub waiting: Option<bool>,
+    /// Who wait for this reason.
+    pub waits_for: Option<&'static str>,
     /// Whom nobody has tried to reach.
     pub untried: bool,
     /// With a conflict.
@@ -113,6 +115,9 @@ impl Read<'_> {
         }
         if let Some(chapter) = filter.chapter {
             add("v.home = ?", self.known_scope(chapter)?.id.into());
+        }
+        if let Some(reason) = filter.waits_for {
+            add("v.home IS NULL AND v.waiting = ?", reason.to_owned().into());
         }
         if let Some(after) = page.after {
             let row = self.document_row(after)?.ok_or_else(|| StoreError::NotFound(after.to_string()))?;

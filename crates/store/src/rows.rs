@@ -15,6 +15,8 @@ pub struct Read<'a>(pub(crate) &'a Connection);
 pub enum ScopeRole {
     /// Every node reads it.
     Network,
+    /// Every node of the parent's network reads it: at a hub with a parent.
+    Above,
     /// What this node shares with its parent.
     Own,
     /// A child's, at its hub.
@@ -25,6 +27,7 @@ impl ScopeRole {
     fn from_word(word: &str) -> Self {
         match word {
             "own" => Self::Own,
+            "above" => Self::Above,
             "chapter" => Self::Chapter,
             _ => Self::Network,
         }
@@ -33,6 +36,7 @@ impl ScopeRole {
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Network => "network",
+            Self::Above => "above",
             Self::Own => "own",
             Self::Chapter => "chapter",
         }

@@ -83,19 +83,18 @@ const COLUMNS: &str = "SELECT t.transfer_id, d.doc_id, g.slug, t.to_slug, t.summ
   LEFT JOIN chapter g ON g.scope = t.giver";
 
 impl Read<'_> {
-    fn transfers_where(
-        &self,
-        condition: &str,
-        row: impl rusqlite::Params,
-        kind: NodeKind,
-    ) -> Result<Vec<TransferRow>, StoreError> {
-        let own = match self.own_scope()?.filter(|_| kind == NodeKind::Chapter) {
+    fn transfers_where(&self, condition: &str, row: impl rusqlite::Params) -> Result<Vec<TransferRow>, StoreError> {
+        let own = match self.own_scope()? {
             Some(own) => Some(self.known_scope(own)?.id),
             None => None,
         };
         self.all("read transfers", &format!("{COLUMNS} {condition}"), row, |row| {
-            let giver: Option<i64> = row.get(13)?;
-            let side = if giver == own { Side::Give } else { Side::Take };
+            let (giver, taker): (Option<i64>, Option<i64>) = (row.get(13)?, row.get(14)?);
+            let side = match own {
+                Some(_) if giver == own => Some(Side::Give),
+                Some(_) if taker == own => Some(Side::Take),
+                Some(_) | None => None,
+            };
             Ok(TransferRow {
                 id: TransferId::from_bytes(row.get(0)?),
                 person: DocId::from_bytes(row.get(1)?),
@@ -107,12 +106,12 @@ impl Read<'_> {
                 taken: row.get(7)?,
                 agreed: row.get(8)?,
                 state: row.get(9)?,
-                side: own.map(|_| side),
+                side,
                 at: Timestamp::from_millis(row.get(10)?),
                 row: row.get(11)?,
                 document: row.get(12)?,
                 giver,
-                taker: row.get(14)?,
+                taker,
                 epoch: row.get(15)?,
                 here: row.get(16)?,
             })
@@ -124,8 +123,7 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn transfers(&self, limit: usize) -> Result<Vec<TransferRow>, StoreError> {
-        let kind = self.node()?.kind;
-        self.transfers_where("ORDER BY t.state != 'open', t.id LIMIT ?", params![limit as i64], kind)
+        self.transfers_where("ORDER BY t.state != 'open', t.id LIMIT ?", params![limit as i64])
     }
 
     /// The open transfer that a full id or a unique beginning or end of one names.
@@ -138,8 +136,7 @@ impl Read<'_> {
             let hex = row.id.to_string().replace('-', "");
             digits.len() >= 4 && (hex.starts_with(&digits) || hex.ends_with(&digits))
         };
-        let kind = self.node()?.kind;
-        let mut found = self.transfers_where("WHERE t.state = 'open'", [], kind)?;
+        let mut found = self.transfers_where("WHERE t.state = 'open'", [])?;
         found.retain(fits);
         match (found.pop(), found.is_empty()) {
             (Some(one), true) => Ok(one),
@@ -153,28 +150,23 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn transfers_agreed(&self) -> Result<Vec<(TransferRow, Option<ScopeId>, Option<ScopeId>)>, StoreError> {
-        let kind = self.node()?.kind;
-        if kind == NodeKind::Chapter {
-            return Ok(Vec::new());
-        }
-        let condition = "WHERE t.state = 'open' AND t.given = 1 AND t.taken = 1 AND d.dirty IS NULL LIMIT 100";
+        let condition = "JOIN scope s ON s.id = t.giver AND s.role = 'chapter'
+                         WHERE t.state = 'open' AND t.given = 1 AND t.taken = 1 AND d.dirty IS NULL LIMIT 100";
         let with_scopes = |row: TransferRow| {
             let scope = |id: Option<i64>| id.map(|id| self.scope_of(id)).transpose();
             let (giver, taker) = (scope(row.giver)?, scope(row.taker)?);
             Ok((row, giver, taker))
         };
-        self.transfers_where(condition, [], kind)?.into_iter().map(with_scopes).collect()
+        self.transfers_where(condition, [])?.into_iter().map(with_scopes).collect()
     }
 
     fn known_transfer(&self, id: TransferId) -> Result<Option<TransferRow>, StoreError> {
-        let kind = self.node()?.kind;
-        Ok(self.transfers_where("WHERE t.transfer_id = ?", params![id.as_bytes()], kind)?.pop())
+        Ok(self.transfers_where("WHERE t.transfer_id = ?", params![id.as_bytes()])?.pop())
     }
 
     /// A transfer as a feed's row brings it: as it stands now, and for the other end.
     pub(crate) fn transfer_content(&self, scope: i64, row: i64) -> Result<Option<engine::Content>, StoreError> {
-        let kind = self.node()?.kind;
-        let Some(found) = self.transfers_where("WHERE t.id = ?", params![row], kind)?.pop() else { return Ok(None) };
+        let Some(found) = self.transfers_where("WHERE t.id = ?", params![row])?.pop() else { return Ok(None) };
         let side = found.side.unwrap_or(if found.giver == Some(scope) { Side::Give } else { Side::Take });
         let agreed = match side {
             Side::Give => found.given,
@@ -183,7 +175,7 @@ impl Read<'_> {
         let state = match found.state.as_str() {
             "done" => TransferState::Done,
             "declined" => TransferState::Declined,
-            _ if agreed && kind == NodeKind::Chapter && !found.here => TransferState::Agreed,
+            _ if agreed && found.side.is_some() && !found.here => TransferState::Agreed,
             _ => TransferState::Open,
         };
         Ok(Some(engine::Content::Transfer(Transfer {
@@ -274,12 +266,8 @@ impl Tx<'_> {
         Ok(id)
     }
 
-    /// Tells both sides where it stands; at a chapter, its parent.
+    /// Tells both sides where it stands; where this node is one of them, its parent.
     fn feed_transfer(&self, id: i64, document: i64, giver: Option<i64>, taker: Option<i64>) -> Result<(), StoreError> {
-        if self.node()?.kind == NodeKind::Chapter {
-            let own = self.own_scope()?.ok_or_else(|| StoreError::Refused("this node has no parent".to_owned()))?;
-            return self.feed(self.known_scope(own)?.id, document, "transfer", id, None).map(drop);
-        }
         for scope in [giver, taker].into_iter().flatten() {
             self.feed(scope, document, "transfer", id, None)?;
         }

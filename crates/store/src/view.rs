@@ -11,6 +11,9 @@ use rusqlite::params;
 use crate::words::words_of;
 use crate::{Read, StoreError, Tx};
 
+/// Why somebody waits whom a hub above has placed here: this hub has still to find her chapter.
+pub const FROM_ABOVE: &str = "from_above";
+
 /// What is shown of a document.
 #[derive(Debug)]
 pub(crate) enum View {
@@ -267,9 +270,11 @@ fn tried(supporter: &Supporter) -> bool {
 }
 
 fn waiting_reason(supporter: &Supporter) -> Option<&str> {
-    supporter
-        .events
-        .iter()
-        .rev()
-        .find_map(|event| if let Body::Placement(fact) = &event.body { Some(fact.reason.as_str()) } else { None })
+    supporter.events.iter().rev().find_map(|event| match &event.body {
+        // Placed by somebody, and not by this node: a hub above gave her.
+        Body::Placement(fact) if fact.chapter.is_some() => Some(FROM_ABOVE),
+        Body::Placement(fact) => Some(fact.reason.as_str()),
+        Body::Transfer { .. } => Some(FROM_ABOVE),
+        _ => None,
+    })
 }

@@ -18,8 +18,8 @@ CREATE TABLE node (
 -- A set of documents that certain nodes may see, and the sequence in which their changes are fed.
 CREATE TABLE scope (
   id INTEGER PRIMARY KEY,
-  scope BLOB NOT NULL UNIQUE,         -- UUID; nil is the network
-  role TEXT NOT NULL CHECK (role = 'network' OR role = 'own' OR role = 'chapter'),
+  scope BLOB NOT NULL UNIQUE,         -- UUID; nil is the network, all ones the parent's network at a hub that has one
+  role TEXT NOT NULL CHECK (role = 'network' OR role = 'above' OR role = 'own' OR role = 'chapter'),
   next_seq INTEGER NOT NULL DEFAULT 1,
   count INTEGER NOT NULL DEFAULT 0,   -- documents held and folded
   sum BLOB NOT NULL                   -- sum of SHA-256(doc_id, sorted heads) mod 2^256, 32 bytes

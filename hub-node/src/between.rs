@@ -1,0 +1,94 @@
+//! A hub between its chapters and a bigger hub: joining it, and placing whom it sends.
+//!
+//! **Invariant:** whoever comes from above is placed by this hub's own territories, or waits here with the reason.
+
+use std::time::Duration;
+
+use cli::{Beside, Failure, Out};
+use model::{DocId, SignUp};
+use node::{Invite, Node, NodeError, SyncOutcome, join_parent};
+use serde_json::json;
+use store::{FROM_ABOVE, Filter, Page};
+
+use crate::routing::Routing;
+
+/// How many are placed in one round.
+const PLACED_AT_ONCE: usize = 100;
+/// How long is waited after a failure.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))
+}
+
+pub(crate) fn join(node: &Node, invite: &str, out: Out) -> Result<(), Failure> {
+    let invite: Invite = invite.parse()?;
+    let offer = runtime()?.block_on(join_parent(node, &invite))?;
+    out.result(&json!({"joined": true, "network": offer.network, "chapter": offer.slug}), || {
+        format!("this hub belongs to {}: everybody here is shared with it from the next exchange on", offer.network)
+    });
+    Ok(())
+}
+
+pub(crate) fn sync(node: &Node, out: Out) -> Result<(), Failure> {
+    match runtime()?.block_on(node.sync())? {
+        SyncOutcome::InStep => {
+            out.result(&json!({"state": "in_step"}), || "in step with the hub above".to_owned());
+            Ok(())
+        }
+        SyncOutcome::Unreachable(words) => {
+            Err(Failure::unreachable(format!("the hub above can't be reached: {words}")))
+        }
+        SyncOutcome::Refused(words) => Err(Failure::refused(format!("the hub above refused: {words}"))),
+    }
+}
+
+/// Places who comes from above, as long as this hub serves.
+pub(crate) fn keep_placing(node: &Node) -> Beside {
+    let (node, routing) = (node.clone(), Routing::new(node));
+    Box::pin(async move {
+        let mut changes = node.changes();
+        loop {
+            let (placing, routing) = (node.clone(), routing.clone());
+            let placed = tokio::task::spawn_blocking(move || place_waiting(&placing, &routing)).await;
+            match placed {
+                Ok(Ok(PLACED_AT_ONCE)) => continue,
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "somebody from above could not be placed; it is tried again");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                    continue;
+                }
+                Err(_) => return,
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// Places some of who came from above; gives how many.
+fn place_waiting(node: &Node, routing: &Routing) -> Result<usize, NodeError> {
+    if !node.read(|read| read.is_between())? {
+        return Ok(0);
+    }
+    let filter = Filter { waits_for: Some(FROM_ABOVE), ..Filter::default() };
+    let people = node.read(|read| read.people(&filter, Page { limit: PLACED_AT_ONCE, after: None }))?;
+    let mut placed = 0;
+    for person in people.iter().filter(|person| person.state == store::DocState::Live) {
+        place(node, routing, person.supporter.id, person)?;
+        placed += 1;
+    }
+    Ok(placed)
+}
+
+fn place(node: &Node, routing: &Routing, id: DocId, person: &store::PersonRow) -> Result<(), NodeError> {
+    let sign_up = SignUp { addresses: person.supporter.addresses.clone(), ..SignUp::default() };
+    let fact = routing.place(&sign_up)?.fact();
+    match node.place_from_above(id, &fact) {
+        // Somebody placed her by hand meanwhile.
+        Err(NodeError::Store(store::StoreError::Refused(_))) => Ok(()),
+        other => other,
+    }
+}
