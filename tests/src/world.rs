@@ -37,6 +37,7 @@ struct SimNode {
     reader: Reader,
     actor: [u8; 16],
     scope: Option<ScopeId>,
+    parent: Option<usize>,
     made: Vec<DocId>,
     /// A copy of its database.
     copy: Option<PathBuf>,
@@ -73,8 +74,7 @@ pub struct World {
 /// # Errors
 /// When something is not as it has to be.
 pub fn simulate(seed: u64, steps: usize) -> Result<(String, u64)> {
-    // Every other world has a chapter with two nodes.
-    let mut world = World::new(seed, if seed.is_multiple_of(2) { &[1, 2] } else { &[1, 1, 2] })?;
+    let mut world = World::new(seed, layout(seed))?;
     for step in 0..steps {
         world.step().with_context(|| format!("seed {seed}, step {step}"))?;
     }
@@ -82,12 +82,25 @@ pub fn simulate(seed: u64, steps: usize) -> Result<(String, u64)> {
     Ok((world.digest()?, world.compared))
 }
 
+/// A node below the first one, which is a hub: the number of its parent, of its chapter, and what it is.
+type Below = (usize, u8, NodeKind);
+
+/// Two chapters; or one of them has two nodes; or a hub is between the first one and two chapters.
+const fn layout(seed: u64) -> &'static [Below] {
+    use NodeKind::{Chapter, Hub};
+    match seed % 4 {
+        1 => &[(0, 1, Chapter), (0, 1, Chapter), (0, 2, Chapter)],
+        3 => &[(0, 1, Hub), (1, 2, Chapter), (1, 3, Chapter), (0, 4, Chapter)],
+        _ => &[(0, 1, Chapter), (0, 2, Chapter)],
+    }
+}
+
 impl World {
-    /// A hub and its chapters' nodes, each of the chapter with that number, all at rest.
+    /// A hub and the nodes below it, all at rest.
     ///
     /// # Errors
     /// When a database can't be made.
-    pub fn new(seed: u64, chapters: &[u8]) -> Result<Self> {
+    pub fn new(seed: u64, below: &[Below]) -> Result<Self> {
         let shm = Path::new("/dev/shm");
         let directory = if shm.is_dir() { TempDir::new_in(shm)? } else { TempDir::new()? };
         let mut rng = StdRng::seed_from_u64(seed);
@@ -96,16 +109,17 @@ impl World {
         nodes[0].writer.commit(|tx| tx.add_scope(ScopeId::NETWORK, ScopeRole::Network))?;
         let mut pairs = Vec::new();
         let mut scopes: BTreeMap<u8, ScopeId> = BTreeMap::new();
-        for (n, of) in (1..).zip(chapters) {
-            let mut chapter = make_node(&mut rng, directory.path(), n, NodeKind::Chapter, now)?;
+        for (n, (parent, of, kind)) in (1..).zip(below) {
+            let mut chapter = make_node(&mut rng, directory.path(), n, *kind, now)?;
+            chapter.parent = Some(*parent);
             let known = scopes.get(of).copied();
             let scope = known.unwrap_or_else(|| ScopeId::from_bytes(rng.random()));
             scopes.insert(*of, scope);
             let slug: Slug = format!("c{of}").parse()?;
             let new =
                 |role| NewChapter { scope, slug: &slug, name: "Chapter", card: None, intake: None, role, at: now };
-            let (hub_id, chapter_id) = (nodes[0].row.node_id, chapter.row.node_id);
-            nodes[0].writer.commit(|tx| {
+            let (hub_id, chapter_id) = (nodes[*parent].row.node_id, chapter.row.node_id);
+            nodes[*parent].writer.commit(|tx| {
                 if known.is_none() {
                     tx.add_chapter(&new(ScopeRole::Chapter))?;
                 }
@@ -121,9 +135,13 @@ impl World {
             })?;
             chapter.writer.commit(|tx| {
                 tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
-                tx.add_chapter(&new(ScopeRole::Own))?;
                 let direction = Direction::Up;
-                tx.put_link(&NewLink { peer: hub_id, direction, name: "Hub", scope, address: None, token: b"x" })
+                let link = NewLink { peer: hub_id, direction, name: "Hub", scope, address: None, token: b"x" };
+                if *kind == NodeKind::Hub {
+                    return tx.join_parent(&link);
+                }
+                tx.add_chapter(&new(ScopeRole::Own))?;
+                tx.put_link(&link).map(drop)
             })?;
             chapter.scope = Some(scope);
             nodes.push(chapter);
@@ -135,7 +153,7 @@ impl World {
                 moved: false,
                 restart: false,
             };
-            pairs.push([end(0), end(n)]);
+            pairs.push([end(*parent), end(n)]);
         }
         Ok(Self { rng, nodes, pairs, now, events: 0, compared: 0, directory })
     }
@@ -173,7 +191,7 @@ impl World {
     fn go_on(&mut self, node: usize) -> Result<()> {
         match self.rng.random_range(0..12) {
             0..4 => self.answer(node),
-            4 => self.take_without_asking(),
+            4 => self.take_without_asking(node),
             5 => self.erase(node),
             6 => {
                 self.wait_days();
@@ -227,12 +245,13 @@ impl World {
         for n in 1..self.nodes.len() {
             let scope = self.nodes[n].scope.context("a chapter has a scope")?;
             let here = self.nodes[n].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
-            let hub = self.nodes[0].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
+            let parent = self.nodes[n].parent.context("it has a parent")?;
+            let hub = self.nodes[parent].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
             if here.0 != hub.0 {
                 let (mine, theirs): (BTreeSet<_>, BTreeSet<_>) = (here.1.iter().collect(), hub.1.iter().collect());
                 let mut told = Vec::new();
                 for id in mine.symmetric_difference(&theirs) {
-                    for (at, node) in [(0, 0), (1, n)] {
+                    for (at, node) in [(0, parent), (1, n)] {
                         let line = self.nodes[node].reader.at_once(|read| read.standing(**id))?;
                         told.push(format!("{} {id}: {line}", ["hub", "chapter"][at]));
                     }
@@ -241,7 +260,7 @@ impl World {
             }
             for id in here.1 {
                 let mine = self.nodes[n].reader.at_once(|read| read.person(id))?.supporter;
-                let theirs = self.nodes[0].reader.at_once(|read| read.person(id))?.supporter;
+                let theirs = self.nodes[parent].reader.at_once(|read| read.person(id))?.supporter;
                 ensure!(mine == theirs, "the views of {id} differ: {mine:?} and {theirs:?}");
             }
         }
@@ -253,8 +272,8 @@ impl World {
             // Only what was written to someone who had left already is not taken.
             for refusal in node.reader.at_once(|read| read.refusals(1000))? {
                 let held = node.reader.at_once(|read| read.holders(refusal.document))?;
-                let own = node.scope.map_or(held.len() > 1, |own| held.contains(&own));
-                ensure!(!own, "node {n} refused something: {refusal:?}, held by {held:?}");
+                let taken = !held.contains(&refusal.scope);
+                ensure!(taken, "node {n} refused something: {refusal:?}, held by {held:?}");
             }
         }
         self.check_made()?;
@@ -300,14 +319,13 @@ impl World {
     }
 
     fn scopes_for_new(&mut self, node: usize) -> Vec<ScopeId> {
-        match self.nodes[node].scope {
-            Some(own) => vec![own],
-            None if self.rng.random_bool(0.9) => {
-                let chapter = self.rng.random_range(1..self.nodes.len());
-                self.nodes[chapter].scope.into_iter().collect()
-            }
-            None => Vec::new(),
+        let own = self.nodes[node].scope;
+        if self.nodes[node].row.kind == NodeKind::Chapter || self.rng.random_bool(0.1) {
+            return own.into_iter().collect();
         }
+        let chapters = self.chapters_of(node);
+        let chapter = chapters[self.rng.random_range(0..chapters.len())];
+        [chapter].into_iter().chain(own).collect()
     }
 
     fn somebody(&mut self, node: usize) -> Result<Option<DocId>> {
@@ -338,7 +356,7 @@ impl World {
     }
 
     fn keep_note(&mut self, node: usize) -> Result<()> {
-        if node == 0 {
+        if self.nodes[node].row.kind == NodeKind::Hub {
             return Ok(());
         }
         let Some(person) = self.somebody(node)? else { return Ok(()) };
@@ -404,14 +422,17 @@ impl World {
     }
 
     fn handle(&mut self, pair: usize, at: usize, event: Event) -> Result<()> {
+        let between = self.nodes[self.pairs[pair][1].node].row.kind == NodeKind::Hub;
         let Some(engine) = &mut self.pairs[pair][at].engine else { return Ok(()) };
-        if std::env::var("TRACE").is_ok() {
-            eprintln!("{pair}/{at} <- {event:?}");
-        }
         for effect in engine.handle(event) {
             match effect {
                 Effect::Send(frame) => {
                     check_frame(&frame)?;
+                    let frame = match (between, at) {
+                        (true, 0) => frame.renamed(ScopeId::NETWORK, ScopeId::ABOVE),
+                        (true, _) => frame.renamed(ScopeId::ABOVE, ScopeId::NETWORK),
+                        (false, _) => frame,
+                    };
                     self.pairs[pair][1 - at].inbox.push_back(frame);
                 }
                 // The one whose database was rolled back says so, and the other hears it: both open the link again.
@@ -566,7 +587,17 @@ fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: 
     };
     let store = Store::create(&directory.join(n.to_string()), &row, now, |_| Ok(()))?;
     let (writer, reader) = (store.writer()?, store.reader()?);
-    Ok(SimNode { row, writer, reader, store, actor: rng.random(), scope: None, made: Vec::new(), copy: None })
+    Ok(SimNode {
+        row,
+        writer,
+        reader,
+        store,
+        actor: rng.random(),
+        scope: None,
+        parent: None,
+        made: Vec::new(),
+        copy: None,
+    })
 }
 
 fn frame_bytes(frame: &Frame) -> usize {

@@ -110,7 +110,7 @@ where
                 Some(Err(status)) => return status_ended(&status),
                 Some(Ok(frame)) => match from_wire(frame) {
                     Ok(Some(frame)) => {
-                        let frame = driver.from_peer(frame);
+                        let frame = driver.as_named_here(frame);
                         heard_until = tokio::time::Instant::now() + SILENCE;
                         driver.heard(&frame);
                         driver.feed(Event::Received(frame)).await
@@ -150,11 +150,11 @@ pub(crate) fn status_ended(status: &tonic::Status) -> Ended {
 
 impl Driver<'_> {
     /// What the parent calls its network is what is above this hub's own.
-    fn from_peer(&self, frame: Frame) -> Frame {
+    fn as_named_here(&self, frame: Frame) -> Frame {
         if self.between { frame.renamed(ScopeId::NETWORK, ScopeId::ABOVE) } else { frame }
     }
 
-    fn to_peer(&self, frame: &Frame) -> wire::Frame {
+    fn as_named_there(&self, frame: &Frame) -> wire::Frame {
         if self.between { to_wire(&frame.clone().renamed(ScopeId::ABOVE, ScopeId::NETWORK)) } else { to_wire(frame) }
     }
 
@@ -301,7 +301,7 @@ impl Driver<'_> {
 
     async fn send(&self, frame: &Frame) -> Result<(), Ended> {
         let gone = || Ended::Broken("the connection broke off".to_owned());
-        let sent = tokio::time::timeout(SILENCE, self.outgoing.send(self.to_peer(frame))).await;
+        let sent = tokio::time::timeout(SILENCE, self.outgoing.send(self.as_named_there(frame))).await;
         sent.map_err(|_| gone())?.map_err(|_| gone())
     }
 }

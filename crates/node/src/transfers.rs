@@ -3,8 +3,8 @@
 //! **Invariant:** nobody goes without the giving chapter's word and nobody comes without the receiving one's; the parent
 //! carries it out with the event that says so in her record.
 
-use model::{Body, DocId, Event, Personal, PlacementFact, ScopeId};
-use store::{Edited, NewTransfer, NodeKind, TransferRow};
+use model::{Body, DocId, Event, Personal, PlacementFact};
+use store::{AgreedTransfer, Edited, NewTransfer, NodeKind, TransferRow};
 
 use crate::acts::{Plan, event, within};
 use crate::{Node, NodeError, Priority, draw};
@@ -97,8 +97,8 @@ impl Node {
     pub(crate) fn complete_transfers(&self) -> Result<usize, NodeError> {
         let agreed = self.read(|read| read.transfers_agreed())?;
         let mut done = 0;
-        for (transfer, giver, taker) in agreed {
-            match self.complete(&transfer, giver, taker) {
+        for transfer in &agreed {
+            match self.complete(transfer) {
                 Ok(carried_out) => done += usize::from(carried_out),
                 // Somebody was faster: it is tried again when that is folded.
                 Err(NodeError::Store(error)) if error.can_be_redone() => {}
@@ -108,12 +108,9 @@ impl Node {
         Ok(done)
     }
 
-    fn complete(
-        &self,
-        transfer: &TransferRow,
-        giver: Option<ScopeId>,
-        taker: Option<ScopeId>,
-    ) -> Result<bool, NodeError> {
+    fn complete(&self, agreed: &AgreedTransfer) -> Result<bool, NodeError> {
+        let AgreedTransfer { transfer, giver, taker } = agreed;
+        let (giver, taker) = (*giver, *taker);
         let (id, person) = (transfer.id, transfer.person);
         let (loaded, settings) = self.read(|read| Ok((read.load(person)?, read.settings()?)))?;
         let stamp = self.stamp(NETWORK);

@@ -58,7 +58,7 @@ pub use reconcile::writes;
 pub use rows::{Read, ScopeRole};
 pub use sign_up::{Answered, Match};
 pub use status::{Refusal, RungCounts, Tally};
-pub use transfer::{NewTransfer, TransferRow};
+pub use transfer::{AgreedTransfer, NewTransfer, TransferRow};
 pub use view::FROM_ABOVE;
 pub use window::FEED_ROWS_KEPT;
 pub use writer::{Checkpointer, Group, Reader, Tx, Writer};

@@ -36,6 +36,8 @@ pub struct Tally {
 pub struct Refusal {
     /// The document.
     pub document: DocId,
+    /// The scope of the link on which it was not taken, beside the network's.
+    pub scope: ScopeId,
     /// Whose change it was: `ours` was refused by the other end, `theirs` here.
     pub whose: String,
     /// Why, as a word.
@@ -52,7 +54,8 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn refusals(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
-        let sql = "SELECT doc_id, whose, why, words, at FROM refused ORDER BY id DESC LIMIT ?";
+        let sql = "SELECT r.doc_id, r.whose, r.why, r.words, r.at, s.scope FROM refused r JOIN link l ON l.id = r.link
+                   JOIN scope s ON s.id = l.scope ORDER BY r.id DESC LIMIT ?";
         self.all("list what was refused", sql, params![limit as i64], |row| {
             Ok(Refusal {
                 document: DocId::from_bytes(row.get(0)?),
@@ -60,6 +63,7 @@ impl Read<'_> {
                 why: row.get(2)?,
                 words: row.get(3)?,
                 at: Timestamp::from_millis(row.get(4)?),
+                scope: ScopeId::from_bytes(row.get(5)?),
             })
         })
     }

@@ -67,6 +67,17 @@ pub struct TransferRow {
     here: bool,
 }
 
+/// A transfer to which both sides agree.
+#[derive(Clone, Debug)]
+pub struct AgreedTransfer {
+    /// The transfer.
+    pub transfer: TransferRow,
+    /// The giving chapter.
+    pub giver: Option<ScopeId>,
+    /// The receiving one; none: back to the network.
+    pub taker: Option<ScopeId>,
+}
+
 impl TransferRow {
     /// Whether this node's own word is asked for.
     pub const fn asks_here(&self) -> bool {
@@ -149,13 +160,13 @@ impl Read<'_> {
     ///
     /// # Errors
     /// When rows can't be read.
-    pub fn transfers_agreed(&self) -> Result<Vec<(TransferRow, Option<ScopeId>, Option<ScopeId>)>, StoreError> {
+    pub fn transfers_agreed(&self) -> Result<Vec<AgreedTransfer>, StoreError> {
         let condition = "JOIN scope s ON s.id = t.giver AND s.role = 'chapter'
                          WHERE t.state = 'open' AND t.given = 1 AND t.taken = 1 AND d.dirty IS NULL LIMIT 100";
         let with_scopes = |row: TransferRow| {
             let scope = |id: Option<i64>| id.map(|id| self.scope_of(id)).transpose();
             let (giver, taker) = (scope(row.giver)?, scope(row.taker)?);
-            Ok((row, giver, taker))
+            Ok(AgreedTransfer { transfer: row, giver, taker })
         };
         self.transfers_where(condition, [])?.into_iter().map(with_scopes).collect()
     }

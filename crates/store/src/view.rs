@@ -270,11 +270,12 @@ fn tried(supporter: &Supporter) -> bool {
 }
 
 fn waiting_reason(supporter: &Supporter) -> Option<&str> {
-    supporter.events.iter().rev().find_map(|event| match &event.body {
+    supporter.events.iter().rev().find_map(|event| {
         // Placed by somebody, and not by this node: a hub above gave her.
-        Body::Placement(fact) if fact.chapter.is_some() => Some(FROM_ABOVE),
-        Body::Placement(fact) => Some(fact.reason.as_str()),
-        Body::Transfer { .. } => Some(FROM_ABOVE),
-        _ => None,
+        if matches!(event.body, Body::Transfer { .. }) {
+            return Some(FROM_ABOVE);
+        }
+        let Body::Placement(fact) = &event.body else { return None };
+        Some(if fact.chapter.is_some() { FROM_ABOVE } else { fact.reason.as_str() })
     })
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail, ensure};
-use model::{Body, ConsentState, DocId, EraseId, Event, Ladder, Personal, ScopeId, TransferId};
+use model::{Body, ConsentState, DocId, EraseId, Event, Ladder, Personal, PlacementFact, ScopeId, TransferId};
 use rand::RngExt as _;
 use record::Write;
-use store::{Edited, NewTransfer, StoreError};
+use store::{AgreedTransfer, DocState, Edited, FROM_ABOVE, Filter, NewTransfer, NodeKind, Page, StoreError};
 
 use super::{SimNode, World};
 
@@ -22,11 +22,13 @@ impl World {
     /// Somebody proposes that someone go: her chapter, or the hub; to another chapter or back to the network.
     pub(super) fn propose_transfer(&mut self, node: usize) -> Result<()> {
         let Some(person) = self.somebody(node)? else { return Ok(()) };
-        let chapters = self.chapters();
+        // A chapter names one of its parent's chapters, a hub one of its own.
+        let hub = if self.nodes[node].row.kind == NodeKind::Hub { node } else { self.nodes[node].parent.unwrap_or(0) };
+        let chapters = self.chapters_of(hub);
         let to = chapters[self.rng.random_range(0..chapters.len())];
-        let slug = self.nodes[0].reader.at_once(|read| read.chapters())?;
+        let slug = self.nodes[hub].reader.at_once(|read| read.chapters())?;
         let slug = slug.iter().find(|row| row.scope == to).map(|row| row.slug.to_string());
-        let back = node != 0 && self.rng.random_bool(0.3);
+        let back = hub != node && self.rng.random_bool(0.3);
         let new = NewTransfer {
             id: TransferId::from_parts(self.now, self.rng.random()),
             person,
@@ -43,8 +45,10 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn chapters(&self) -> Vec<ScopeId> {
-        let scopes: BTreeSet<ScopeId> = self.nodes.iter().filter_map(|node| node.scope).collect();
+    /// The scopes of a hub's children.
+    pub(super) fn chapters_of(&self, hub: usize) -> Vec<ScopeId> {
+        let below = self.nodes.iter().filter(|node| node.parent == Some(hub));
+        let scopes: BTreeSet<ScopeId> = below.filter_map(|node| node.scope).collect();
         scopes.into_iter().collect()
     }
 
@@ -66,17 +70,20 @@ impl World {
         Ok(())
     }
 
-    /// The hub moves someone without asking anybody.
-    pub(super) fn take_without_asking(&mut self) -> Result<()> {
-        let Some(person) = self.somebody(0)? else { return Ok(()) };
-        if self.nodes[0].reader.at_once(|read| read.person(person))?.chapter.is_none() {
+    /// A hub moves someone without asking anybody.
+    pub(super) fn take_without_asking(&mut self, node: usize) -> Result<()> {
+        if self.nodes[node].row.kind == NodeKind::Chapter {
             return Ok(());
         }
-        let chapters = self.chapters();
+        let Some(person) = self.somebody(node)? else { return Ok(()) };
+        if self.nodes[node].reader.at_once(|read| read.person(person))?.chapter.is_none() {
+            return Ok(());
+        }
+        let chapters = self.chapters_of(node);
         let to = chapters[self.rng.random_range(0..chapters.len())];
         let (to, now) = (Some(to).filter(|_| self.rng.random_bool(0.8)), self.now);
-        self.nodes[0].writer.commit(|tx| tx.move_person(person, to, now))?;
-        self.committed(0);
+        self.nodes[node].writer.commit(|tx| tx.move_person(person, to, now))?;
+        self.committed(node);
         Ok(())
     }
 
@@ -119,7 +126,7 @@ impl World {
             Ok((read.transfers_agreed()?, read.asks_to_note()?, read.erasures_due(now)?, read.unscrubbed()?))
         })?;
         let any = !agreed.is_empty() || asks || !due.is_empty() || !unscrubbed.is_empty();
-        for (transfer, giver, taker) in agreed {
+        for AgreedTransfer { transfer, giver, taker } in agreed {
             let said = Event {
                 id: self.next_event(),
                 at: now,
@@ -148,8 +155,38 @@ impl World {
             ensure!(self.nodes[node].store.checkpointer()?.empty()?, "the log can't be emptied");
             self.nodes[node].writer.commit(|tx| tx.scrubbed(&unscrubbed, now))?;
         }
+        let placed = self.place_from_above(node)?;
         if any {
             self.committed(node);
+        }
+        Ok(any || placed)
+    }
+
+    /// A hub places whom the one above has given it.
+    fn place_from_above(&mut self, node: usize) -> Result<bool> {
+        if self.nodes[node].row.kind == NodeKind::Chapter || self.nodes[node].parent.is_none() {
+            return Ok(false);
+        }
+        let filter = Filter { waits_for: Some(FROM_ABOVE), ..Filter::default() };
+        let page = Page { limit: 20, after: None };
+        let people = self.nodes[node].reader.at_once(|read| read.people(&filter, page))?;
+        let chapters = self.chapters_of(node);
+        let mut any = false;
+        for person in people.into_iter().filter(|person| person.state == DocState::Live) {
+            let (id, chapter) = (person.supporter.id, chapters[self.rng.random_range(0..chapters.len())]);
+            let fact = PlacementFact {
+                chapter: Some(chapter),
+                reason: "simulated".to_owned(),
+                explanation: String::new(),
+                flags: Vec::new(),
+                territory_version: 1,
+                gazetteer_version: String::new(),
+            };
+            let said = Event { id: self.next_event(), at: self.now, by: None, body: Body::Placement(fact) };
+            self.write(node, id, &[Write::event(&said)])?;
+            self.nodes[node].writer.commit(|tx| tx.place(id, chapter))?;
+            self.committed(node);
+            any = true;
         }
         Ok(any)
     }

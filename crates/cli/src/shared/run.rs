@@ -54,9 +54,11 @@ pub(super) fn short(id: DocId) -> String {
 fn people_table(people: &[PersonRow]) -> String {
     let row = |person: &PersonRow| {
         let her = &person.supporter;
-        let chapter = person.slug.clone().unwrap_or_else(|| match person.state {
-            store::DocState::ReadOnly => "left, read-only here".to_owned(),
-            _ => format!("waiting ({})", person.waiting.as_deref().unwrap_or("-")),
+        let chapter = person.slug.clone().unwrap_or_else(|| {
+            if person.state == store::DocState::ReadOnly {
+                return "left, read-only here".to_owned();
+            }
+            format!("waiting ({})", person.waiting.as_deref().unwrap_or("-"))
         });
         vec![short(her.id), her.display_name(), her.rung.to_string(), chapter]
     };
