@@ -2,10 +2,12 @@
 //!
 //! **Invariant:** nothing here is a stand-in for what a user would run: real binaries, real databases, real sockets.
 
+pub mod bench;
 pub mod floor;
 pub mod fuzzing;
 pub mod harness;
 pub mod http;
+pub mod meter;
 pub mod people;
 pub mod proxy;
 pub mod sign_ups;

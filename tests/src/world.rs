@@ -5,22 +5,21 @@
 
 mod going;
 mod lives;
+mod making;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use engine::{Content, Effect, Entry, Event, Frame, Link, Look, Me, ProtocolError, Question, Reply, WINDOW_BYTES};
 use model::{
-    DocId, EventId, Incarnation, Kind, Ladder, NodeId, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Slug,
-    Timestamp, VIEW_VERSION,
+    DocId, EventId, Kind, Ladder, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Timestamp, VIEW_VERSION,
 };
+use rand::RngExt as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 use record::{Record, Stamp, Write};
 use store::{
-    Direction, DocState, Examined, LinkRow, NewChapter, NewDocument, NewLink, NewNote, NodeKind, NodeRow, NoteKind,
-    ProofKey, Reader, ScopeRole, Store, Writer, fold_one,
+    DocState, Examined, LinkRow, NewDocument, NewNote, NodeKind, NodeRow, NoteKind, Reader, Store, Writer, fold_one,
 };
 use tempfile::TempDir;
 
@@ -74,7 +73,7 @@ pub struct World {
 /// # Errors
 /// When something is not as it has to be.
 pub fn simulate(seed: u64, steps: usize) -> Result<(String, u64)> {
-    let mut world = World::new(seed, layout(seed))?;
+    let mut world = World::new(seed, making::layout(seed))?;
     for step in 0..steps {
         world.step().with_context(|| format!("seed {seed}, step {step}"))?;
     }
@@ -82,82 +81,7 @@ pub fn simulate(seed: u64, steps: usize) -> Result<(String, u64)> {
     Ok((world.digest()?, world.compared))
 }
 
-/// A node below the first one, which is a hub: the number of its parent, of its chapter, and what it is.
-type Below = (usize, u8, NodeKind);
-
-/// Two chapters; or one of them has two nodes; or a hub is between the first one and two chapters.
-const fn layout(seed: u64) -> &'static [Below] {
-    use NodeKind::{Chapter, Hub};
-    match seed % 4 {
-        1 => &[(0, 1, Chapter), (0, 1, Chapter), (0, 2, Chapter)],
-        3 => &[(0, 1, Hub), (1, 2, Chapter), (1, 3, Chapter), (0, 4, Chapter)],
-        _ => &[(0, 1, Chapter), (0, 2, Chapter)],
-    }
-}
-
 impl World {
-    /// A hub and the nodes below it, all at rest.
-    ///
-    /// # Errors
-    /// When a database can't be made.
-    pub fn new(seed: u64, below: &[Below]) -> Result<Self> {
-        let shm = Path::new("/dev/shm");
-        let directory = if shm.is_dir() { TempDir::new_in(shm)? } else { TempDir::new()? };
-        let mut rng = StdRng::seed_from_u64(seed);
-        let now = Timestamp::from_millis(1_780_000_000_000);
-        let mut nodes = vec![make_node(&mut rng, directory.path(), 0, NodeKind::Hub, now)?];
-        nodes[0].writer.commit(|tx| tx.add_scope(ScopeId::NETWORK, ScopeRole::Network))?;
-        let mut pairs = Vec::new();
-        let mut scopes: BTreeMap<u8, ScopeId> = BTreeMap::new();
-        for (n, (parent, of, kind)) in (1..).zip(below) {
-            let mut chapter = make_node(&mut rng, directory.path(), n, *kind, now)?;
-            chapter.parent = Some(*parent);
-            let known = scopes.get(of).copied();
-            let scope = known.unwrap_or_else(|| ScopeId::from_bytes(rng.random()));
-            scopes.insert(*of, scope);
-            let slug: Slug = format!("c{of}").parse()?;
-            let new =
-                |role| NewChapter { scope, slug: &slug, name: "Chapter", card: None, intake: None, role, at: now };
-            let (hub_id, chapter_id) = (nodes[*parent].row.node_id, chapter.row.node_id);
-            nodes[*parent].writer.commit(|tx| {
-                if known.is_none() {
-                    tx.add_chapter(&new(ScopeRole::Chapter))?;
-                }
-                let direction = Direction::Down;
-                tx.put_link(&NewLink {
-                    peer: chapter_id,
-                    direction,
-                    name: "Chapter",
-                    scope,
-                    address: None,
-                    token: b"x",
-                })
-            })?;
-            chapter.writer.commit(|tx| {
-                tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
-                let direction = Direction::Up;
-                let link = NewLink { peer: hub_id, direction, name: "Hub", scope, address: None, token: b"x" };
-                if *kind == NodeKind::Hub {
-                    return tx.join_parent(&link);
-                }
-                tx.add_chapter(&new(ScopeRole::Own))?;
-                tx.put_link(&link).map(drop)
-            })?;
-            chapter.scope = Some(scope);
-            nodes.push(chapter);
-            let end = |node| End {
-                node,
-                engine: None,
-                work: VecDeque::new(),
-                inbox: VecDeque::new(),
-                moved: false,
-                restart: false,
-            };
-            pairs.push([end(*parent), end(n)]);
-        }
-        Ok(Self { rng, nodes, pairs, now, events: 0, compared: 0, directory })
-    }
-
     /// One random act.
     ///
     /// # Errors
@@ -574,30 +498,6 @@ impl World {
         }
         Ok(words)
     }
-}
-
-fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: Timestamp) -> Result<SimNode> {
-    let row = NodeRow {
-        kind,
-        name: format!("node {n}"),
-        country: "US".to_owned(),
-        node_id: NodeId(rng.random()),
-        incarnation: Incarnation::from_bytes(rng.random()),
-        proof_key: ProofKey::new(rng.random()),
-    };
-    let store = Store::create(&directory.join(n.to_string()), &row, now, |_| Ok(()))?;
-    let (writer, reader) = (store.writer()?, store.reader()?);
-    Ok(SimNode {
-        row,
-        writer,
-        reader,
-        store,
-        actor: rng.random(),
-        scope: None,
-        parent: None,
-        made: Vec::new(),
-        copy: None,
-    })
 }
 
 fn frame_bytes(frame: &Frame) -> usize {

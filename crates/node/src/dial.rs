@@ -7,6 +7,7 @@ use hyper_util::rt::TokioIo;
 use store::{LinkRow, LinkStanding};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -21,6 +22,8 @@ use crate::{Node, NodeError};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Frames that wait for the stream: more than the window holds batches and acks.
 pub(crate) const FRAMES_WAITING: usize = 256;
+/// Frames that came and wait for the driver.
+const FRAMES_HEARD: usize = 4;
 /// A message is a frame with its envelope.
 pub(crate) const MESSAGE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64 * 1024;
 
@@ -69,17 +72,26 @@ pub(crate) async fn exchange(
         Ok(value) => drop(request.metadata_mut().insert("authorization", value)),
         Err(_) => return Ended::Refused("the link's token can't be read".to_owned()),
     }
-    let answered = tokio::select! {
-        () = stop.cancelled() => return Ended::Stopped,
-        answered = tokio::time::timeout(CONNECT, client.exchange(request)) => answered,
-    };
-    let Ok(answered) = answered else { return Ended::Broken("no answer in time".to_owned()) };
-    match answered {
-        Ok(response) => {
-            note_standing(node, link, LinkStanding::Connected, "");
-            drive(node, link, response.into_inner(), outgoing, state, stop).await
+    let (heard, incoming) = mpsc::channel(FRAMES_HEARD);
+    // The hello goes with the call, not after its answer: one round trip less.
+    let call = async {
+        let mut frames = match tokio::time::timeout(CONNECT, client.exchange(request)).await {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) => return status_ended(&status),
+            Err(_) => return Ended::Broken("no answer in time".to_owned()),
+        };
+        note_standing(node, link, LinkStanding::Connected, "");
+        while let Some(frame) = frames.next().await {
+            if heard.send(frame).await.is_err() {
+                break;
+            }
         }
-        Err(status) => status_ended(&status),
+        drop(heard);
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = drive(node, link, ReceiverStream::new(incoming), outgoing, state, stop.clone()) => ended,
+        ended = call => ended,
     }
 }
 

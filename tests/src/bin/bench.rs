@@ -1,4 +1,5 @@
-//! The benchmark of the first version: real programs over loopback, durable, each figure beside a floor of the same run.
+//! The benchmark: real programs over loopback, durable, each figure beside a floor of the same run; then one link of
+//! two large nodes, byte by byte.
 //!
 //! `cargo xtask bench [--json FILE] [--quick]`. The floor is plain SQLite inserting the same rows with the same durability.
 
@@ -9,6 +10,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tests::bench::{Asked, Figure, Unit, links};
 use tests::floor::{Floor, Row};
 use tests::harness::{Node, say, until};
 use tests::{http, sign_ups};
@@ -27,18 +29,9 @@ struct Arguments {
 /// Edits that are timed.
 const EDITS: usize = 300;
 
-struct Figure {
-    what: &'static str,
-    value: String,
-    floor: String,
-    ratio: f64,
-    reach: &'static str,
-    raw: f64,
-}
-
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let count = if arguments.quick { 2_000 } else { 20_000 };
+    let (count, linked) = if arguments.quick { (2_000, 10_000) } else { (20_000, 100_000) };
     let directory = TempDir::new()?;
     let text = sign_ups::csv(count, 11);
     let file = directory.path().join("people.csv");
@@ -80,48 +73,22 @@ fn main() -> Result<()> {
     let edits = edit_latency(&hub, &chapter, &last)?;
     let p99 = edits[edits.len() * 99 / 100];
     let p50 = edits[edits.len() / 2];
-    let fsync = floor.commit_ms;
     let bytes = std::fs::metadata(chapter.data.join(store::DATABASE_FILE))?.len() as f64 / count as f64;
-    let figures = [
-        rate("sign-ups created at the hub, durable, placed, with view", created, floor.rows_per_second, ">= 5,000/s"),
-        rate("joining chapter, until the last is searchable", joined, floor.rows_per_second, ">= 15,000/s"),
-        Figure {
-            what: "edit at the chapter visible at the hub, p99",
-            value: format!("{p99:.1} ms"),
-            floor: format!("{fsync:.2} ms a commit"),
-            ratio: p99 / fsync,
-            reach: "<= 50 ms",
-            raw: p99,
-        },
-        Figure {
-            what: "the same, p50",
-            value: format!("{p50:.1} ms"),
-            floor: format!("{fsync:.2} ms a commit"),
-            ratio: p50 / fsync,
-            reach: "",
-            raw: p50,
-        },
-        Figure {
-            what: "disk a supporter at the chapter, after joining",
-            value: format!("{bytes:.0} bytes"),
-            floor: format!("{:.0} bytes", floor.bytes_per_row),
-            ratio: bytes / floor.bytes_per_row,
-            reach: "",
-            raw: bytes,
-        },
+    chapter.stop()?;
+    hub.stop()?;
+    let per_second = |what: &str, value: f64| Figure::new(what, value, Unit::PerSecond).beside(floor.rows_per_second);
+    let commits = |what: &str, value: f64| Figure::new(what, value, Unit::Ms).beside(floor.commit_ms);
+    let mut figures = vec![
+        per_second("sign-ups created at the hub, durable, placed, with view", created).asked(Asked::AtLeast(5_000.0)),
+        per_second("joining chapter, until the last is searchable", joined).asked(Asked::AtLeast(15_000.0)),
+        commits("edit at the chapter visible at the hub, p99", p99)
+            .asked(Asked::AtMost(50.0))
+            .made_of("the floor is one commit".to_owned()),
+        commits("the same, p50", p50),
+        Figure::new("disk a supporter at the chapter, after joining", bytes, Unit::Bytes).beside(floor.bytes_per_row),
     ];
+    figures.extend(links(&directory.path().join("links"), linked)?);
     report(count, &figures, arguments.json.as_deref())
-}
-
-fn rate(what: &'static str, value: f64, floor: f64, reach: &'static str) -> Figure {
-    Figure {
-        what,
-        value: format!("{value:.0}/s"),
-        floor: format!("{floor:.0}/s"),
-        ratio: value / floor,
-        reach,
-        raw: value,
-    }
 }
 
 fn floor(directory: &Path, text: &str) -> Result<Floor> {
@@ -168,16 +135,16 @@ fn report(count: usize, figures: &[Figure], file: Option<&Path>) -> Result<()> {
     say(&format!(
         "\n{count} people, {cores} cores, loopback without TLS, synchronous=FULL. The floor is plain SQLite with the"
     ));
-    say("same rows, an index, full-text search and the same durability, in this run.\n");
-    say("| what | measured | floor | ratio | reach |\n|---|---|---|---|---|");
-    for f in figures {
-        say(&format!("| {} | {} | {} | {:.2} | {} |", f.what, f.value, f.floor, f.ratio, f.reach));
-    }
+    say(
+        "same rows, an index, full-text search and the same durability, in this run; for comparing it is one pass over",
+    );
+    say("ids and heads. Lines about a link say how many documents it has.\n");
+    say(Figure::HEAD);
+    figures.iter().for_each(|figure| say(&figure.row()));
+    say("");
+    figures.iter().filter_map(Figure::split).for_each(|split| say(&format!("- {split}")));
     if let Some(file) = file {
-        let made: Vec<Value> = figures
-            .iter()
-            .map(|f| json!({"what": f.what, "value": f.raw, "ratio": f.ratio, "reach": f.reach}))
-            .collect();
+        let made: Vec<Value> = figures.iter().map(Figure::json).collect();
         std::fs::write(file, serde_json::to_string_pretty(&json!({"count": count, "cores": cores, "figures": made}))?)?;
     }
     Ok(())
