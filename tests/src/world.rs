@@ -37,6 +37,8 @@ struct SimNode {
     actor: [u8; 16],
     scope: Option<ScopeId>,
     parent: Option<usize>,
+    /// How far its clock is ahead of the world's, in ms.
+    clock_ahead_ms: i64,
     made: Vec<DocId>,
     /// A copy of its database.
     copy: Option<PathBuf>,
@@ -118,7 +120,7 @@ impl World {
             4 => self.take_without_asking(node),
             5 => self.erase(node),
             6 => {
-                self.wait_days();
+                self.wait_days(node);
                 Ok(())
             }
             _ => self.do_owed(node).map(drop),
@@ -206,19 +208,24 @@ impl World {
 
     fn stamp(&self, node: usize) -> Stamp {
         let row = &self.nodes[node];
-        Stamp { actor: row.actor, author: format!("{}/sim", row.row.node_id.short()), at: self.now }
+        Stamp { actor: row.actor, author: format!("{}/sim", row.row.node_id.short()), at: self.clock(node) }
     }
 
-    fn next_event(&mut self) -> EventId {
+    /// The time by a node's own clock.
+    fn clock(&self, node: usize) -> Timestamp {
+        self.now.plus_millis(self.nodes[node].clock_ahead_ms)
+    }
+
+    fn next_event(&mut self, node: usize) -> EventId {
         self.events += 1;
-        EventId::from_parts(self.now, self.rng.random())
+        EventId::from_parts(self.clock(node), self.rng.random())
     }
 
     fn create(&mut self, node: usize) -> Result<()> {
-        let id = DocId::from_parts(self.now, self.rng.random());
+        let id = DocId::from_parts(self.clock(node), self.rng.random());
         let email = format!("p{}@example.org", self.rng.random::<u64>());
         let sign_up = SignUp::from_fields([("given_name", "Pat"), ("email", email.as_str())], "US")?;
-        let (event, scopes) = (self.next_event(), self.scopes_for_new(node));
+        let (event, scopes) = (self.next_event(node), self.scopes_for_new(node));
         let body = model::Body::SignUp { origin: SignUpOrigin::Form, source: None };
         let placed = PlacementFact {
             chapter: scopes.first().copied(),
@@ -229,8 +236,13 @@ impl World {
             gazetteer_version: String::new(),
         };
         let events = [
-            model::Event { id: event, at: self.now, by: None, body },
-            model::Event { id: self.next_event(), at: self.now, by: None, body: model::Body::Placement(placed) },
+            model::Event { id: event, at: self.clock(node), by: None, body },
+            model::Event {
+                id: self.next_event(node),
+                at: self.clock(node),
+                by: None,
+                body: model::Body::Placement(placed),
+            },
         ];
         let stamp = self.stamp(node);
         let entries = record::from_sign_up(&sign_up, &events);
@@ -266,14 +278,14 @@ impl World {
     fn edit(&mut self, node: usize) -> Result<()> {
         let Some(id) = self.somebody(node)? else { return Ok(()) };
         let name = format!("Name{}", self.rng.random_range(0..5));
-        let event = self.next_event();
+        let event = self.next_event(node);
         let writes = match self.rng.random_range(0..4) {
             0 => vec![Write::field("family_name", &name)],
             1 => vec![Write::Settle("family_name".into(), record::Value::text(name))],
             2 => vec![Write::Put(format!("tag/{name}"), record::Value::Flag)],
             _ => {
                 let body = model::Body::Return { reason: Personal::from("simulated") };
-                vec![Write::event(&model::Event { id: event, at: self.now, by: None, body })]
+                vec![Write::event(&model::Event { id: event, at: self.clock(node), by: None, body })]
             }
         };
         self.write(node, id, &writes)
@@ -285,12 +297,12 @@ impl World {
         }
         let Some(person) = self.somebody(node)? else { return Ok(()) };
         let note = NewNote {
-            id: self.next_event(),
+            id: self.next_event(node),
             event: None,
             kind: NoteKind::Note,
             by: "sim".into(),
             text: CANARY.into(),
-            at: self.now,
+            at: self.clock(node),
         };
         self.nodes[node].writer.commit(|tx| tx.add_note(person, &note))?;
         self.committed(node);
@@ -401,7 +413,8 @@ impl World {
             return Ok(true);
         }
         let Some(effect) = end.work.pop_front() else { return Ok(false) };
-        let (node, now) = (end.node, self.now);
+        let node = end.node;
+        let now = self.clock(node);
         let link = self.link_row(pair, at)?;
         let state = &mut self.nodes[node];
         let event = match effect {
@@ -456,7 +469,7 @@ impl World {
         let jobs = self.nodes[node].reader.at_once(|read| read.fold_work(8))?;
         let any = !jobs.is_empty();
         for job in jobs {
-            let (folded, now) = (fold_one(job, &Ladder::default()), self.now);
+            let (folded, now) = (fold_one(job, &Ladder::default()), self.clock(node));
             self.nodes[node].writer.commit(|tx| tx.put_fold(&folded, now))?;
         }
         if any {

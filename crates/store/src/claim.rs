@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** only the parent's own word counts, proved by its own key; the newest assignment stands.
 
+use std::collections::BTreeSet;
+
 use engine::{Claim, Claimed, Found};
 use model::{DocId, ScopeId, Timestamp};
 use rusqlite::params;
@@ -34,7 +36,10 @@ impl Read<'_> {
     }
 
     /// What is to be done with documents that only one end holds in a scope.
-    fn settled(&self, scope: i64, asked: &[(DocId, bool)]) -> Result<Found, StoreError> {
+    fn settled(&self, scope: i64, asked: &[(DocId, bool)], claims: &[Claim]) -> Result<Found, StoreError> {
+        // What is there on its way out, and has come back into the scope since, is given again.
+        let leaves: BTreeSet<DocId> =
+            claims.iter().filter(|(_, told)| matches!(told, Claimed::Left { .. })).map(|(id, _)| *id).collect();
         let (mut give, mut compare) = (Vec::new(), Vec::new());
         for (id, listed) in asked {
             let Some(row) = self.document(*id)? else {
@@ -43,7 +48,10 @@ impl Read<'_> {
             };
             let assignment = self.assignment(scope, row.id)?;
             let held = assignment.is_some_and(|assignment| assignment.held);
-            if row.state == DocState::Erased || (held && !listed) || (!held && assignment.is_some() && *listed) {
+            if row.state == DocState::Erased
+                || (held && (!listed || leaves.contains(id)))
+                || (!held && assignment.is_some() && *listed)
+            {
                 give.push(*id);
             } else if *listed {
                 compare.push(*id);
@@ -73,7 +81,7 @@ impl Tx<'_> {
         for (id, _) in asked.iter().filter(|(_, listed)| *listed) {
             self.say_it_left(row.id, *id)?;
         }
-        self.settled(row.id, asked)
+        self.settled(row.id, asked, claims)
     }
 
     /// A child has what it once made here and what has gone to another child since: it is told that it left.

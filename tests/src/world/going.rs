@@ -14,8 +14,12 @@ use super::{SimNode, World};
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl World {
-    /// Time passes while nothing happens.
-    pub(super) fn wait_days(&mut self) {
+    /// Time passes while nothing happens; now and then somebody's clock jumps, up to ten years either way.
+    pub(super) fn wait_days(&mut self, node: usize) {
+        if self.rng.random_bool(0.3) {
+            let years = 10 * 365 * DAY_MS;
+            self.nodes[node].clock_ahead_ms = self.rng.random_range(-years..years);
+        }
         self.now = self.now.plus_millis(self.rng.random_range(0..3 * DAY_MS));
     }
 
@@ -30,12 +34,12 @@ impl World {
         let slug = slug.iter().find(|row| row.scope == to).map(|row| row.slug.to_string());
         let back = hub != node && self.rng.random_bool(0.3);
         let new = NewTransfer {
-            id: TransferId::from_parts(self.now, self.rng.random()),
+            id: TransferId::from_parts(self.clock(node), self.rng.random()),
             person,
             to: slug.filter(|_| !back),
             text: Personal::from("a hand-over note"),
             agreed: true,
-            at: self.now,
+            at: self.clock(node),
         };
         match self.nodes[node].writer.commit(|tx| tx.propose_transfer(&new)) {
             Ok(()) => self.committed(node),
@@ -63,7 +67,7 @@ impl World {
             self.nodes[node].writer.commit(|tx| tx.answer_transfer(transfer.id, agrees, "simulated"))?;
         }
         for leave in leaves.into_iter().take(2) {
-            let (goes, now) = (self.rng.random_bool(0.5), self.now);
+            let (goes, now) = (self.rng.random_bool(0.5), self.clock(node));
             self.nodes[node].writer.commit(|tx| tx.answer_leave(leave.person, goes, now))?;
         }
         self.committed(node);
@@ -81,7 +85,7 @@ impl World {
         }
         let chapters = self.chapters_of(node);
         let to = chapters[self.rng.random_range(0..chapters.len())];
-        let (to, now) = (Some(to).filter(|_| self.rng.random_bool(0.8)), self.now);
+        let (to, now) = (Some(to).filter(|_| self.rng.random_bool(0.8)), self.clock(node));
         self.nodes[node].writer.commit(|tx| tx.move_person(person, to, now))?;
         self.committed(node);
         Ok(())
@@ -91,16 +95,16 @@ impl World {
     pub(super) fn erase(&mut self, node: usize) -> Result<()> {
         let Some(person) = self.somebody(node)? else { return Ok(()) };
         if node == 0 {
-            let (erasure, now) = (EraseId::from_parts(self.now, self.rng.random()), self.now);
+            let (erasure, now) = (EraseId::from_parts(self.now, self.rng.random()), self.clock(node));
             self.nodes[0].writer.commit(|tx| tx.erase(person, erasure, now, None))?;
             self.committed(0);
             return Ok(());
         }
         let asked = self.rng.random_bool(0.8);
-        let id = self.next_event();
+        let id = self.next_event(node);
         let (channel, sender, state) = ("any".to_owned(), "network".to_owned(), ConsentState::Withdrawn);
         let body = Body::Consent { channel, sender, state, source: "simulated".into() };
-        let said = Event { id, at: self.now, by: None, body };
+        let said = Event { id, at: self.clock(node), by: None, body };
         let writes = [Write::event(&said), Write::do_not_contact(id), Write::erasure(asked, id)];
         self.write(node, person, &writes)
     }
@@ -121,14 +125,14 @@ impl World {
 
     /// Does what a node owes to others; gives whether there was anything.
     pub(super) fn do_owed(&mut self, node: usize) -> Result<bool> {
-        let now = self.now;
+        let now = self.clock(node);
         let (agreed, asks, due, unscrubbed) = self.nodes[node].reader.at_once(|read| {
             Ok((read.transfers_agreed()?, read.asks_to_note()?, read.erasures_due(now)?, read.unscrubbed()?))
         })?;
         let any = !agreed.is_empty() || asks || !due.is_empty() || !unscrubbed.is_empty();
         for AgreedTransfer { transfer, giver, taker } in agreed {
             let said = Event {
-                id: self.next_event(),
+                id: self.next_event(node),
                 at: now,
                 by: None,
                 body: taker.map_or_else(
@@ -182,7 +186,7 @@ impl World {
                 territory_version: 1,
                 gazetteer_version: String::new(),
             };
-            let said = Event { id: self.next_event(), at: self.now, by: None, body: Body::Placement(fact) };
+            let said = Event { id: self.next_event(node), at: self.clock(node), by: None, body: Body::Placement(fact) };
             self.write(node, id, &[Write::event(&said)])?;
             self.nodes[node].writer.commit(|tx| tx.place(id, chapter))?;
             self.committed(node);

@@ -108,6 +108,7 @@ fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: 
         actor: rng.random(),
         scope: None,
         parent: None,
+        clock_ahead_ms: 0,
         made: Vec::new(),
         copy: None,
     })
