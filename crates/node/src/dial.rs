@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::backoff::Backoff;
+use crate::connect::Connector;
 use crate::driver::{Ended, blocking, drive, note_standing, status_ended};
 use crate::wire::enrolment::enrolment_client::EnrolmentClient;
 use crate::wire::sync::sync_client::SyncClient;
@@ -27,14 +28,22 @@ const FRAMES_HEARD: usize = 4;
 /// A message is a frame with its envelope.
 pub(crate) const MESSAGE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64 * 1024;
 
-async fn channel(address: &str) -> Result<Channel, NodeError> {
+/// The system's TCP.
+pub(crate) fn tcp() -> Connector {
+    Connector::new(|address: String| async move {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok::<_, std::io::Error>(stream)
+    })
+}
+
+async fn channel(address: &str, connector: &Connector) -> Result<Channel, NodeError> {
     let unreachable = |error: &dyn std::fmt::Display| NodeError::Unreachable(address.to_owned(), error.to_string());
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| unreachable(&error))?;
-    let connector = tower::service_fn(|uri: Uri| async move {
-        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
-        let stream = TcpStream::connect(host).await?;
-        stream.set_nodelay(true)?;
-        Ok::<_, std::io::Error>(TokioIo::new(stream))
+    let connector = connector.clone();
+    let connector = tower::service_fn(move |uri: Uri| {
+        let connecting = connector.connect(uri.authority().map(ToString::to_string).unwrap_or_default());
+        async move { connecting.await.map(TokioIo::new) }
     });
     let endpoint = endpoint.connect_timeout(CONNECT);
     match tokio::time::timeout(CONNECT, endpoint.connect_with_connector(connector)).await {
@@ -44,8 +53,8 @@ async fn channel(address: &str) -> Result<Channel, NodeError> {
     }
 }
 
-pub(crate) async fn enrolment(address: &str) -> Result<EnrolmentClient<Channel>, NodeError> {
-    Ok(EnrolmentClient::new(channel(address).await?))
+pub(crate) async fn enrolment(address: &str, connector: &Connector) -> Result<EnrolmentClient<Channel>, NodeError> {
+    Ok(EnrolmentClient::new(channel(address, connector).await?))
 }
 
 /// Opens the stream to the parent and drives it until it ends.
@@ -58,7 +67,7 @@ pub(crate) async fn exchange(
     let address = link.address.clone().unwrap_or_default();
     let dialled = tokio::select! {
         () = stop.cancelled() => return Ended::Stopped,
-        dialled = channel(&address) => dialled,
+        dialled = channel(&address, node.connector()) => dialled,
     };
     let channel = match dialled {
         Ok(channel) => channel,

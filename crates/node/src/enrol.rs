@@ -21,6 +21,8 @@ use crate::{Node, NodeError, Priority, draw};
 
 /// What this node drew for joining, until it has joined.
 const JOINING_FILE: &str = "joining.json";
+/// How long the hub may take to answer.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What a chapter is asked to accept.
 #[derive(Clone, Debug)]
@@ -46,9 +48,9 @@ struct Joining {
 /// # Errors
 /// When the hub can't be reached or does not know the invitation.
 pub async fn look(invite: &Invite) -> Result<JoinOffer, NodeError> {
-    let mut client = dial::enrolment(&invite.address).await?;
-    let reply = client.look(wire::LookRequest { secret: invite.secret.to_vec() }).await;
-    let reply = reply.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    let mut client = dial::enrolment(&invite.address, &dial::tcp()).await?;
+    let asked = client.look(wire::LookRequest { secret: invite.secret.to_vec() });
+    let reply = answer(&invite.address, asked).await?;
     Ok(JoinOffer { network: reply.network, chapter: reply.chapter, slug: reply.slug, statement: reply.statement })
 }
 
@@ -57,14 +59,27 @@ pub async fn look(invite: &Invite) -> Result<JoinOffer, NodeError> {
 /// # Errors
 /// When the hub can't be reached or refuses, or the directory holds a node already.
 pub async fn join(directory: &Path, invite: &Invite, name: Option<&str>) -> Result<Node, NodeError> {
+    join_by(&dial::tcp(), directory, invite, name).await
+}
+
+/// Joins over connections of the connector, as [`join`] does over the system's TCP.
+///
+/// # Errors
+/// As [`join`].
+pub async fn join_by(
+    connector: &crate::connect::Connector,
+    directory: &Path,
+    invite: &Invite,
+    name: Option<&str>,
+) -> Result<Node, NodeError> {
     let (node_id, token) = joining(directory)?;
-    let mut client = dial::enrolment(&invite.address).await?;
+    let mut client = dial::enrolment(&invite.address, connector).await?;
     let request = wire::EnrolRequest {
         secret: invite.secret.to_vec(),
         node: node_id.0.to_vec(),
         token_hash: Sha256::digest(token).to_vec(),
     };
-    let reply = client.enrol(request).await.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    let reply = answer(&invite.address, client.enrol(request)).await?;
     let unreadable =
         || NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned());
     let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
@@ -102,13 +117,13 @@ pub async fn join_parent(node: &Node, invite: &Invite) -> Result<JoinOffer, Node
     }
     let offer = look(invite).await?;
     let token = draw_once(node.directory(), node.id())?.1;
-    let mut client = dial::enrolment(&invite.address).await?;
+    let mut client = dial::enrolment(&invite.address, node.connector()).await?;
     let request = wire::EnrolRequest {
         secret: invite.secret.to_vec(),
         node: node.id().0.to_vec(),
         token_hash: Sha256::digest(token).to_vec(),
     };
-    let reply = client.enrol(request).await.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    let reply = answer(&invite.address, client.enrol(request)).await?;
     let unreadable =
         || NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned());
     let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
@@ -137,13 +152,13 @@ pub async fn join_parent(node: &Node, invite: &Invite) -> Result<JoinOffer, Node
 pub async fn follow(node: &Node, invite: &Invite) -> Result<(), NodeError> {
     let link = node.read(|read| read.parent())?;
     let link = link.ok_or_else(|| NodeError::Refused("this node has no parent".to_owned()))?;
-    let mut client = dial::enrolment(&invite.address).await?;
+    let mut client = dial::enrolment(&invite.address, node.connector()).await?;
     let request = wire::EnrolRequest {
         secret: invite.secret.to_vec(),
         node: node.id().0.to_vec(),
         token_hash: Sha256::digest(link.token.unwrap_or_default()).to_vec(),
     };
-    let reply = client.enrol(request).await.map_err(|status| refused(&invite.address, &status))?.into_inner();
+    let reply = answer(&invite.address, client.enrol(request)).await?;
     if NodeId::from_slice(&reply.hub) != Some(link.peer) || reply.scope != link.scope.as_bytes() {
         let words = "this node belongs to another network or chapter: join with another directory";
         return Err(NodeError::Refused(words.to_owned()));
@@ -153,6 +168,18 @@ pub async fn follow(node: &Node, invite: &Invite) -> Result<(), NodeError> {
         tx.set_parent_address(&address)?;
         tx.want_exchange()
     })
+}
+
+/// What the hub answers. It is not waited for for ever: a line can swallow an answer, and every call here may be repeated.
+async fn answer<T>(
+    address: &str,
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, NodeError> {
+    match tokio::time::timeout(ANSWER, call).await {
+        Ok(Ok(reply)) => Ok(reply.into_inner()),
+        Ok(Err(status)) => Err(refused(address, &status)),
+        Err(_) => Err(NodeError::Unreachable(address.to_owned(), "no answer in time".to_owned())),
+    }
 }
 
 fn refused(address: &str, status: &tonic::Status) -> NodeError {

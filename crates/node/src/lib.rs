@@ -7,6 +7,7 @@ mod acts;
 mod address;
 mod backoff;
 mod backup;
+mod connect;
 mod convert;
 mod corrections;
 mod dial;
@@ -42,3 +43,7 @@ pub use node::{Node, Priority};
 pub use serving::{Serving, SyncOutcome};
 pub use sign_up::{Posted, SignedUp};
 pub use transfers::TransferAsked;
+
+// With `Serving::start_on` and `Node::connect_by`: where the tests put a simulated network.
+#[doc(hidden)]
+pub use {connect::Connector, enrol::join_by};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use model::{ActorId, NodeId, Timestamp};
@@ -10,6 +10,7 @@ use record::Stamp;
 use store::{Difference, NodeKind, NodeRow, Read, Reader, Store, StoreError, Tally, Tx};
 use tokio::sync::{oneshot, watch};
 
+use crate::connect::Connector;
 use crate::lock::ServeLock;
 pub use crate::queue::Priority;
 use crate::queue::WriteQueue;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     changed: watch::Sender<u64>,
     begun_life: AtomicBool,
     serves: Arc<AtomicBool>,
+    connector: OnceLock<Connector>,
 }
 
 impl std::fmt::Debug for Node {
@@ -80,7 +82,18 @@ impl Node {
             changed,
             begun_life: AtomicBool::new(false),
             serves: Arc::new(AtomicBool::new(false)),
+            connector: OnceLock::new(),
         })))
+    }
+
+    /// Connects to its parent by this connector. To be said before it first dials: later it changes nothing.
+    #[doc(hidden)]
+    pub fn connect_by(&self, connector: Connector) {
+        let _ = self.0.connector.set(connector);
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        self.0.connector.get_or_init(crate::dial::tcp)
     }
 
     /// What this node is.

@@ -11,12 +11,14 @@ use std::time::Duration;
 use engine::LinkState;
 use sha2::{Digest as _, Sha256};
 use store::{FEED_ROWS_KEPT, InviteOutcome, LinkId, LinkStanding, NodeKind};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::driver::{Ended, blocking, drive, note_standing};
@@ -73,24 +75,51 @@ impl Serving {
     /// # Errors
     /// When another process serves the directory, or the address can't be listened on.
     pub async fn start(node: &Node, grpc: Option<SocketAddr>) -> Result<Self, NodeError> {
-        let lock = node.take_lock()?;
-        let preparing = node.clone();
-        blocking(move || preparing.write(Priority::Interactive, |tx| tx.all_offline())).await?;
-        let (stop, ended, tasks) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)), TaskTracker::new());
-        start_watcher(node, &ended)?;
-        start_folding(node, &ended);
-        let mut listening = None;
+        let mut serving = Self::begin(node).await?;
         if let Some(address) = grpc {
             let listener = TcpListener::bind(address).await.map_err(|e| NodeError::Listen(address.to_string(), e))?;
             let bound = listener.local_addr().map_err(|e| NodeError::Listen(address.to_string(), e))?;
             let noting = node.clone();
             blocking(move || noting.write(Priority::Interactive, move |tx| tx.set_address(&bound.to_string()))).await?;
-            tasks.spawn(accept(node.clone(), listener, stop.clone()));
-            listening = Some(bound);
+            let incoming = TcpListenerStream::new(listener).map(|stream| {
+                stream.inspect(|stream| {
+                    // An answer of a few bytes must not wait for more.
+                    let _ = stream.set_nodelay(true);
+                })
+            });
+            serving.tasks.spawn(accept(node.clone(), incoming, serving.stop.clone()));
+            serving.grpc = Some(bound);
         }
-        tasks.spawn(dial::keep(node.clone(), stop.clone()));
-        tasks.spawn(keep_house(node.clone(), stop.clone()));
-        Ok(Self { grpc: listening, stop, ended, tasks, node: node.clone(), _lock: lock })
+        Ok(serving)
+    }
+
+    /// Begins to serve as a hub to which children come in another way than over a port of this machine.
+    ///
+    /// # Errors
+    /// When another process serves the directory.
+    #[doc(hidden)]
+    pub async fn start_on<I, S>(node: &Node, incoming: I) -> Result<Self, NodeError>
+    where
+        I: Stream<Item = std::io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+    {
+        let serving = Self::begin(node).await?;
+        serving.tasks.spawn(accept(node.clone(), incoming, serving.stop.clone()));
+        Ok(serving)
+    }
+
+    /// Everything but the way in for children.
+    async fn begin(node: &Node) -> Result<Self, NodeError> {
+        let lock = node.take_lock()?;
+        let preparing = node.clone();
+        blocking(move || preparing.write(Priority::Interactive, |tx| tx.all_offline())).await?;
+        let (stop, ended, tasks) = (CancellationToken::new(), Arc::new(AtomicBool::new(false)), TaskTracker::new());
+        let serving = Self { grpc: None, stop, ended, tasks, node: node.clone(), _lock: lock };
+        start_watcher(node, &serving.ended)?;
+        start_folding(node, &serving.ended);
+        serving.tasks.spawn(dial::keep(node.clone(), serving.stop.clone()));
+        serving.tasks.spawn(keep_house(node.clone(), serving.stop.clone()));
+        Ok(serving)
     }
 
     /// Ends links and threads; everything that was acknowledged is on disk already.
@@ -98,7 +127,14 @@ impl Serving {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.cancel();
         self.ended.store(true, Ordering::Relaxed);
+        // Who waits for a change looks again, and sees that it is over.
         self.node.notice();
     }
 }
@@ -155,13 +191,11 @@ async fn keep_house(node: Node, stop: CancellationToken) {
     }
 }
 
-async fn accept(node: Node, listener: TcpListener, stop: CancellationToken) {
-    let incoming = TcpListenerStream::new(listener).map(|stream| {
-        stream.inspect(|stream| {
-            // An answer of a few bytes must not wait for more.
-            let _ = stream.set_nodelay(true);
-        })
-    });
+async fn accept<I, S>(node: Node, incoming: I, stop: CancellationToken)
+where
+    I: Stream<Item = std::io::Result<S>>,
+    S: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+{
     let service = Children { node, stop: stop.clone(), newest: Arc::default() };
     let sync = SyncServer::new(service.clone()).max_decoding_message_size(dial::MESSAGE_BYTES_MAX);
     let builder = tonic::transport::Server::builder();
