@@ -52,7 +52,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: bool, out: Out) -> Result<(), Failure> {
     let invite: Invite = invite.parse()?;
-    let directory = globals.directory(PROGRAM);
+    let directory = globals.directory(PROGRAM)?;
     if let Ok(node) = Node::open(&directory, PROGRAM.kind) {
         let parent = node.read(|read| read.parent())?;
         if parent.is_none_or(|link| link.address.as_deref() != Some(invite.address.as_str())) {

@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { globals, command } = arguments;
     let (out, by) = (Out::new(globals.json), globals.by()?);
     match command {
-        Command::Init { name, country } => init(&globals.directory(PROGRAM), &name, &country, out),
+        Command::Init { name, country } => init(&globals.directory(PROGRAM)?, &name, &country, out),
         Command::Shared(Shared::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())

@@ -39,7 +39,17 @@ pub struct Globals {
 
 impl Globals {
     /// The node's directory.
-    pub fn directory(&self, program: Program) -> PathBuf {
+    ///
+    /// # Errors
+    /// When the node that was in it has retired.
+    pub fn directory(&self, program: Program) -> Result<PathBuf, Failure> {
+        let directory = self.place(program);
+        node::refuse_retired(&directory)?;
+        Ok(directory)
+    }
+
+    /// The node's directory, also of one that has retired.
+    pub(crate) fn place(&self, program: Program) -> PathBuf {
         let named = self.data.clone().or_else(|| std::env::var_os(program.data_variable).map(PathBuf::from));
         named.unwrap_or_else(|| {
             let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
@@ -50,9 +60,9 @@ impl Globals {
     /// Opens the node.
     ///
     /// # Errors
-    /// When there is none, or it can't be opened.
+    /// When there is none, it has retired, or it can't be opened.
     pub fn open(&self, program: Program) -> Result<Node, Failure> {
-        Ok(Node::open(&self.directory(program), program.kind)?)
+        Ok(Node::open(&self.directory(program)?, program.kind)?)
     }
 
     /// In whose name.

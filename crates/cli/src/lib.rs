@@ -8,6 +8,7 @@ mod backup;
 mod config;
 mod failure;
 mod globals;
+mod handover;
 mod out;
 mod person;
 mod serve;

@@ -4,5 +4,6 @@ mod arguments;
 mod going;
 mod run;
 
+pub(crate) use arguments::Handover;
 pub use arguments::Shared;
 pub use run::run_shared;

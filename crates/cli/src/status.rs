@@ -13,6 +13,9 @@ pub(crate) fn status(node: &Node, out: Out) -> Result<(), Failure> {
     out.result(&made, || {
         let row = node.row();
         let mut lines = vec![format!("{} ({}): {} supporters", row.name, row.kind.word(), tally.supporters)];
+        if let Some(at) = made["handed_over_at"].as_str() {
+            lines.push(format!("handed over to another machine on {at}: this one takes no writes"));
+        }
         lines.extend(tally.rungs.iter().map(|(rung, count)| format!("  {rung}: {count}")));
         let links = made["links"].as_array().cloned().unwrap_or_default();
         for link in &links {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use model::Timestamp;
-use store::{LedgerRule, NodeKind, Restored, Store, private_directory};
+use store::{LedgerRule, NodeKind, Restored, Store, StoreError, private_directory};
 
 use crate::lock::ServeLock;
 use crate::{Node, NodeError, Priority, draw};
@@ -16,6 +16,8 @@ impl Node {
     /// # Errors
     /// When the file is there already or can't be written.
     pub fn backup(&self, file: &Path) -> Result<u64, NodeError> {
+        // A copy that nobody is told of would be left when the note of it is refused.
+        self.read(|read| read.lives_here())?;
         let at = draw::now();
         self.store().copy_to(file, at)?;
         self.write(Priority::Interactive, move |tx| tx.set_backed_up(at))?;
@@ -36,10 +38,14 @@ impl Node {
 /// the backup comes back from them at the next exchange. Blocks.
 ///
 /// # Errors
-/// When the node serves, the file is not a sound backup of this kind of node, or nothing says who was erased since:
-/// nothing was changed then.
+/// When the node serves or was handed over, the file is not a sound backup of this kind of node, or nothing says who was
+/// erased since: nothing was changed then.
 pub fn restore(directory: &Path, file: &Path, kind: NodeKind, rule: LedgerRule) -> Result<Restored, NodeError> {
     private_directory(directory)?;
     let _lock = ServeLock::take(directory, &Arc::new(AtomicBool::new(false)))?;
+    // The node lives on another machine: an older state of it must not begin to live here.
+    if let Some(at) = Store::handed_over_in(directory) {
+        return Err(StoreError::HandedOver(at).into());
+    }
     Ok(Store::restore(directory, file, kind, draw::incarnation(), (rule, draw::now()))?)
 }

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::{ActorId, DocId, EraseId, EventId, Incarnation, NodeId, ProposalId, ScopeId, Timestamp, TransferId};
 
+use crate::seal::{Passphrase, SALT_BYTES};
+
 /// The time by this machine's clock.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -60,5 +62,13 @@ pub(crate) fn secret() -> [u8; 16] {
 }
 
 pub(crate) fn token() -> [u8; 32] {
+    rand::random()
+}
+
+pub(crate) fn passphrase() -> Passphrase {
+    Passphrase::new(rand::random())
+}
+
+pub(crate) fn salt() -> [u8; SALT_BYTES] {
     rand::random()
 }

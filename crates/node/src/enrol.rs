@@ -20,7 +20,7 @@ use crate::wire::enrolment as wire;
 use crate::{Node, NodeError, Priority, draw};
 
 /// What this node drew for joining, until it has joined.
-const JOINING_FILE: &str = "joining.json";
+pub(crate) const JOINING_FILE: &str = "joining.json";
 /// How long the hub may take to answer.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -150,7 +150,10 @@ pub async fn join_parent(node: &Node, invite: &Invite) -> Result<JoinOffer, Node
 /// # Errors
 /// When the invitation is of another network or chapter, or the hub can't be reached or refuses.
 pub async fn follow(node: &Node, invite: &Invite) -> Result<(), NodeError> {
-    let link = node.read(|read| read.parent())?;
+    let link = node.read(|read| {
+        read.lives_here()?;
+        read.parent()
+    })?;
     let link = link.ok_or_else(|| NodeError::Refused("this node has no parent".to_owned()))?;
     let mut client = dial::enrolment(&invite.address, node.connector()).await?;
     let request = wire::EnrolRequest {

@@ -1,6 +1,8 @@
 //! What can go wrong in a running node, and what kind of thing that is for a person or a script.
 
-use model::{FieldErrors, MoveRefused};
+use std::path::PathBuf;
+
+use model::{FieldErrors, MoveRefused, Timestamp};
 use store::StoreError;
 
 /// What kind of failure: it decides exit codes and HTTP statuses.
@@ -54,6 +56,18 @@ pub enum NodeError {
     /// Rows of a feed went while a link had still to send them.
     #[error("the peer was further behind than the feed reaches: both compare")]
     FeedGone,
+    /// The node of this directory was retired: it lives on another machine.
+    #[error("this node was retired on {when}: only its receipt is left in {place}", when = .0.for_people(), place = .1.display())]
+    Retired(Timestamp, PathBuf),
+    /// The node of this directory is about to retire: some of it is overwritten already.
+    #[error("the node in {place} is being retired: run `retire --yes` again to end it", place = .0.display())]
+    Retiring(PathBuf),
+    /// A node that lives here only can't retire.
+    #[error("this node was never handed over: nobody else has what it keeps to itself")]
+    NeverHandedOver,
+    /// A file that came is not as it was sent.
+    #[error("{0}")]
+    Damaged(String),
     /// An edit lost the race too often.
     #[error("the record is being changed by somebody else: try again")]
     Busy,
@@ -65,6 +79,8 @@ impl NodeError {
         match self {
             Self::Store(error) if error.is_damage() => Kind::Integrity,
             Self::Fields(_) | Self::Move(_) | Self::Refused(_) | Self::AlreadyServed => Kind::Refused,
+            Self::Retired(..) | Self::Retiring(_) | Self::NeverHandedOver => Kind::Refused,
+            Self::Damaged(_) => Kind::Integrity,
             Self::NotFound(..) => Kind::NotFound,
             Self::Unreachable(..) => Kind::Unreachable,
             Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::FeedGone | Self::Busy => Kind::Failed,
@@ -79,6 +95,7 @@ impl NodeError {
                 | StoreError::OldSqlite(_)
                 | StoreError::NotWritable(..)
                 | StoreError::Taken(..)
+                | StoreError::HandedOver(_)
                 | StoreError::Refused(_) => Kind::Refused,
                 StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => Kind::Integrity,
                 StoreError::Sql(..)
@@ -103,6 +120,9 @@ impl NodeError {
         if matches!(self, Self::Move(_)) {
             return "move_refused";
         }
+        if matches!(self, Self::Retired(..) | Self::Retiring(_)) {
+            return "retired";
+        }
         if matches!(self, Self::Fields(_)) { "invalid" } else { kind_code(self.kind()) }
     }
 
@@ -117,6 +137,16 @@ impl NodeError {
         }
         if matches!(self, Self::AlreadyServed) {
             return Some("stop the other process, or use commands beside it");
+        }
+        if matches!(self, Self::Retired(..)) {
+            return Some(
+                "it lives on another machine; keep the receipt, delete the directory, or name another with --data",
+            );
+        }
+        if matches!(self, Self::NeverHandedOver) {
+            return Some(
+                "`handover FILE` first, and open the file on the other machine; who gives the node up deletes its directory",
+            );
         }
         None
     }
@@ -141,6 +171,7 @@ const fn store_code(error: &StoreError) -> &'static str {
         StoreError::NewerSchema { .. } => "newer_schema",
         StoreError::Ambiguous(_) => "ambiguous",
         StoreError::Taken(..) => "taken",
+        StoreError::HandedOver(_) => "handed_over",
         StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => "not_found",
         StoreError::OldSqlite(_) | StoreError::NotWritable(..) | StoreError::Refused(_) => "refused",
         StoreError::Corrupt(_) | StoreError::Record(..) | StoreError::Id(_) => "integrity",

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::NodeError;
 
 /// The lock's file. It holds nothing; the lock is the system's, and goes with the process.
-const LOCK_FILE: &str = "serving.lock";
+pub(crate) const LOCK_FILE: &str = "serving.lock";
 
 /// How long a command that looks at the lock may hold it.
 const PROBE: Duration = Duration::from_millis(200);

@@ -207,8 +207,12 @@ impl Node {
         Ok(self.0.store.reader()?)
     }
 
+    /// Takes the lock, for a node that lives here.
     pub(crate) fn take_lock(&self) -> Result<ServeLock, NodeError> {
-        ServeLock::take(&self.0.directory, &self.0.serves)
+        let lock = ServeLock::take(&self.0.directory, &self.0.serves)?;
+        // Under the lock: whoever hands the node over holds it, too.
+        self.read(|read| read.lives_here())?;
+        Ok(lock)
     }
 
     /// Whether any process serves this directory, this one included.

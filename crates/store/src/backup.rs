@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use model::{Incarnation, Timestamp};
-use rusqlite::{OpenFlags, params};
+use rusqlite::{OpenFlags, Params, params};
 
 use crate::error::During as _;
 use crate::ledger::{Line, make_ledger, read_ledger};
@@ -48,14 +48,19 @@ impl Store {
         if fresh.exists() {
             fs::remove_file(&fresh).map_err(file("remove", &fresh))?;
         }
-        private_file(&fresh)?;
+        self.copy_fresh(&fresh, "UPDATE node SET backed_up = ?", params![at.as_millis()])?;
+        fs::rename(&fresh, path).map_err(file("move into place", path))
+    }
+
+    /// Copies everything as it stands at one moment into a new file, and notes there what the copy is for.
+    pub(crate) fn copy_fresh(&self, fresh: &Path, note: &str, row: impl Params) -> Result<(), StoreError> {
+        private_file(fresh)?;
         let connection = connect(self.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.execute("VACUUM INTO ?", [fresh.to_string_lossy()]).during("be copied")?;
-        let copy = connect(&fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        copy.execute("UPDATE node SET backed_up = ?", params![at.as_millis()]).during("be copied")?;
+        let copy = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        copy.execute(note, row).during("be copied")?;
         drop(copy);
-        fs::File::open(&fresh).and_then(|copy| copy.sync_all()).map_err(file("write", &fresh))?;
-        fs::rename(&fresh, path).map_err(file("move into place", path))
+        fs::File::open(fresh).and_then(|copy| copy.sync_all()).map_err(file("write", fresh))
     }
 
     /// Puts a backup into a directory that nobody serves. A database that stands there is kept beside it.
@@ -126,7 +131,7 @@ fn copy_bytes(from: &Path, to: &Path) -> Result<(), StoreError> {
 }
 
 /// Checks the copy of a backup and begins its new life.
-fn prepare(
+pub(crate) fn prepare(
     fresh: &Path,
     backup: &Path,
     (wanted, incarnation): (NodeKind, Incarnation),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{DocId, IdError};
+use model::{DocId, IdError, Timestamp};
 
 /// What went wrong, and on what.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,9 @@ pub enum StoreError {
     /// A library broke off.
     #[error("a write broke off inside a library")]
     Panicked,
+    /// The node was handed over to another machine: this database takes no writes.
+    #[error("this node was handed over on {when}: use the new one, or `handover cancel` if it never came up", when = .0.for_people())]
+    HandedOver(Timestamp),
     /// Another limit.
     #[error("{0}")]
     Refused(String),

@@ -86,6 +86,11 @@ impl Read<'_> {
         })
     }
 
+    /// How many private notes are kept here.
+    pub(crate) fn note_count(&self) -> Result<u64, StoreError> {
+        self.number("count notes", "SELECT count(*) FROM private_note", [])
+    }
+
     /// Fields that the network has not declared.
     ///
     /// # Errors

@@ -68,6 +68,8 @@ impl Group<'_> {
         // A panic (of a library, on what a peer sent) is a job that failed: the writer goes on.
         let run = || {
             let tx = Tx { read: Read(self.connection), figures: RefCell::default() };
+            // Looked at in every job: the node may be handed over by another process.
+            tx.lives_here()?;
             let made = job(&tx)?;
             tx.write_figures()?;
             Ok(made)

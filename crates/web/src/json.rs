@@ -90,7 +90,8 @@ pub fn status_json(node: &Node, tally: &Tally) -> Result<Value, NodeError> {
         "links": links.iter().map(|link| link_json(link, now)).collect::<Vec<_>>(),
         "conflicts": tally.conflicts, "proposals": tally.proposals, "quarantined": tally.quarantined,
         "refused": tally.refused, "missing": tally.missing, "unfolded": tally.unfolded,
-        "backup_age_seconds": node.backup_age(now)?, "served": node.is_served(), "version": env!("CARGO_PKG_VERSION"),
+        "backup_age_seconds": node.backup_age(now)?, "handed_over_at": node.handed_over()?,
+        "served": node.is_served(), "version": env!("CARGO_PKG_VERSION"),
     });
     if node.is_hub() {
         let chapters = node.read(|read| read.chapters())?;

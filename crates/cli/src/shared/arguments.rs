@@ -64,6 +64,26 @@ pub enum Shared {
         #[arg(long)]
         without_ledger: bool,
     },
+    /// Move this node to another machine: one sealed file, and the passphrase that opens it
+    #[command(
+        after_help = "It asks for nothing and prints the passphrase once: carry it another way than the file. From then on this node refuses to serve, to sync and to write. Open the file on the new machine, compare what both print, then `retire` here.\n\nExamples:\n  handover /media/usb/la.move\n  handover open /media/usb/la.move --data ./la\n  handover cancel"
+    )]
+    Handover {
+        /// The new file, outside of the node's directory
+        file: Option<PathBuf>,
+        /// The other side of it, or taking it back
+        #[command(subcommand)]
+        command: Option<Handover>,
+    },
+    /// Overwrite and remove everything of a node that was handed over, and leave a receipt
+    #[command(
+        after_help = "Only after `handover`; first make sure that the new machine works. Without --yes it says what would go, and changes nothing. Overwriting is no guarantee on flash drives and file systems that write elsewhere: disks of laptops should be encrypted.\n\nExample:\n  retire --yes"
+    )]
+    Retire {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+    },
     /// Supporters: list, show, correct
     #[command(subcommand)]
     People(People),
@@ -118,6 +138,25 @@ pub enum Shared {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// The other side of a hand-over.
+#[derive(Debug, Subcommand)]
+pub enum Handover {
+    /// Make the node of a hand-over file live here, in an empty directory
+    #[command(
+        after_help = "The passphrase is read from the terminal, from standard input or from a file, never from an argument. Afterwards what was counted here is equal to what was counted there, or nothing is left here.\n\nExamples:\n  handover open /media/usb/la.move --data ./la\n  handover open la.move --passphrase-file passphrase.txt --data ./la"
+    )]
+    Open {
+        /// The hand-over file
+        file: PathBuf,
+        /// A file whose first line is the passphrase
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// The new machine never came up: this node lives here again
+    #[command(after_help = "Destroy the hand-over file afterwards.\n\nExample:\n  handover cancel")]
+    Cancel,
 }
 
 /// Supporters.

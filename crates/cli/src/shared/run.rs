@@ -10,7 +10,7 @@ use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, OneToOne, People, Proposals, Shared,
 };
 use super::going;
-use crate::{Failure, Globals, Out, Program, backup, find_person, personal, status, table};
+use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
 ///
@@ -19,7 +19,14 @@ use crate::{Failure, Globals, Out, Program, backup, find_person, personal, statu
 pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Out, by: &str) -> Result<(), Failure> {
     if let Shared::Restore { file, without_ledger } = command {
         let rule = if *without_ledger { LedgerRule::MayBeMissing } else { LedgerRule::MustBeThere };
-        return backup::restore(&globals.directory(program), file, (program.kind, rule), out);
+        return backup::restore(&globals.directory(program)?, file, (program.kind, rule), out);
+    }
+    if let Shared::Handover { file, command } = command {
+        return handover::run(globals, program, (file.as_deref(), command.as_ref()), out);
+    }
+    if let Shared::Retire { yes } = command {
+        let retiring = if *yes { handover::retire } else { handover::show_retirement };
+        return retiring(globals, program, out);
     }
     let node = &globals.open(program)?;
     match command {
@@ -38,7 +45,8 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Transfers(command) => going::transfers(node, command, out),
         Shared::Erase { id, reason, yes } => going::erase(node, id, reason, *yes, out, by),
         Shared::Erasures { command } => going::erasures(node, command.as_ref(), out, by),
-        Shared::Completions { .. } | Shared::Restore { .. } => Ok(()),
+        // These do not need a node that is open, and are done above or by the caller.
+        Shared::Completions { .. } | Shared::Restore { .. } | Shared::Handover { .. } | Shared::Retire { .. } => Ok(()),
     }
 }
 

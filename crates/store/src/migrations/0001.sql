@@ -12,6 +12,7 @@ CREATE TABLE node (
   settings BLOB,                      -- doc_id of the network's settings, once they are known
   address TEXT,                       -- where children reach it, as it last served: host:port
   backed_up INTEGER,                  -- Unix ms of the newest backup that was made
+  handed_over INTEGER,                -- Unix ms when it was handed over to another machine; NULL: it lives here
   created INTEGER NOT NULL            -- Unix ms
 ) STRICT;
 
