@@ -106,9 +106,11 @@ impl Read<'_> {
                      ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END, d.state = 'erased', a.state = 'left'
                    FROM assign a CROSS JOIN document d ON d.id = a.document
                    WHERE a.scope = ?1 AND ((a.state = 'held' AND d.state != 'quarantined') OR d.state = 'erased'
-                     OR (a.state = 'left' AND d.state = 'read_only'
+                     OR (?2 AND a.state = 'left' AND d.state = 'read_only'
                          AND EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = d.id)))";
-        let id = self.known_scope(scope)?.id;
+        let found = self.known_scope(scope)?;
+        // What leaves a child's scope is the child's to list.
+        let own = found.role == ScopeRole::Own;
         let each = |row: &rusqlite::Row<'_>| {
             let id = DocId::from_bytes(row.get(0)?);
             if row.get(2)? {
@@ -120,7 +122,7 @@ impl Read<'_> {
             }
             Ok(())
         };
-        self.all("compare a scope", sql, params![id], each).map(drop)
+        self.all("compare a scope", sql, params![found.id, own], each).map(drop)
     }
 
     fn bucket_sums(&self, scope: ScopeId, buckets: u32) -> Result<Vec<u64>, StoreError> {
