@@ -142,7 +142,7 @@ fn report(node: &Node, rows: &[Row], outcomes: &[Result<SignedUp, NodeError>], d
                 let signed_up = outcome.and_then(|outcome| outcome.as_ref().ok());
                 // Somebody who is known stays where she is, wherever this row would have been placed.
                 let there = signed_up.filter(|signed_up| !signed_up.new).and_then(|signed_up| {
-                    node.read(|read| read.person(signed_up.person)).ok().map(|person| person.slug)
+                    node.read(|read| read.record(signed_up.person)).ok().map(|person| person.slug)
                 });
                 let chapter = there.unwrap_or_else(|| placement.chapter.clone());
                 waiting += usize::from(chapter.is_none());

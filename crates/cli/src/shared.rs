@@ -2,6 +2,7 @@
 
 mod arguments;
 mod going;
+mod merging;
 mod run;
 
 pub(crate) use arguments::Handover;

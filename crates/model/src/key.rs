@@ -35,6 +35,8 @@ pub const CUSTOM: &str = "custom/";
 pub const STATUS: &str = "status/";
 /// `consent/<channel>/<sender>`.
 pub const CONSENT: &str = "consent/";
+/// `same_as/<doc_id>`: another record of the same person.
+pub const SAME_AS: &str = "same_as/";
 /// `event/<UUIDv7>`.
 pub const EVENT: &str = "event/";
 

@@ -10,6 +10,7 @@ mod event;
 mod id;
 mod key;
 mod ladder;
+mod merge;
 mod personal;
 mod reach;
 mod settings;
@@ -24,8 +25,9 @@ pub use event::{AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Event, Mov
 pub use id::{
     ActorId, Digest, DocId, EraseId, EventId, IdError, Incarnation, Kind, NodeId, ProposalId, ScopeId, Slug, TransferId,
 };
-pub use key::{ADDRESS, CONSENT, CUSTOM, EMAIL, EVENT, Key, KeyError, PHONE, STATUS, TAG, TEXT_FIELDS};
+pub use key::{ADDRESS, CONSENT, CUSTOM, EMAIL, EVENT, Key, KeyError, PHONE, SAME_AS, STATUS, TAG, TEXT_FIELDS};
 pub use ladder::{Evidence, EvidenceRule, Ladder, MoveRefused, Relation, Rung, RungId};
+pub use merge::{JOINED_MAX, as_one};
 pub use personal::Personal;
 pub use reach::{ContactError, EmailAddress, EmailStatus, PhoneNumber, warm_phone_metadata};
 pub use settings::{AskOffer, NetworkSettings};

@@ -70,6 +70,15 @@ pub struct Supporter {
     /// Known keys with a value of a wrong type, which are kept and not shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flagged: Vec<String>,
+    /// Other records that this one says are hers, too; they need not be here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub same_as: BTreeSet<DocId>,
+    /// The other records that are shown with this one as one person; never in a single record's view.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<DocId>,
+    /// What those say of fields that have another value here, by field; never in a single record's view.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub also: BTreeMap<String, BTreeSet<Personal>>,
     /// When the newest change was written.
     pub modified_at: Timestamp,
 }
@@ -89,6 +98,16 @@ impl Supporter {
             ("", None) => "(no name)".to_owned(),
             (name, _) => name.to_owned(),
         }
+    }
+
+    /// Every id under which she is known here, the one that is shown first.
+    pub fn ids(&self) -> impl Iterator<Item = DocId> {
+        std::iter::once(self.id).chain(self.merged.iter().copied())
+    }
+
+    /// Whether this is one of her records.
+    pub fn covers(&self, id: DocId) -> bool {
+        self.ids().any(|hers| hers == id)
     }
 
     /// The event with this id, unless it was voided.

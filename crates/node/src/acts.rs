@@ -12,8 +12,8 @@ use model::{
 };
 use record::{Write, from_sign_up};
 use store::{
-    DocState, Edited, Loaded, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind, ProposalState, Resolved,
-    StoreError,
+    DocState, Edited, Loaded, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind, PersonRow, ProposalState,
+    Resolved, StoreError,
 };
 
 use crate::sign_up::{reaches_of, was_erased};
@@ -196,8 +196,8 @@ impl Node {
     }
 
     /// At a hub only people who are in no chapter are called, asked and moved: the others are their chapter's.
-    fn in_our_care(&self, person: DocId) -> Result<(), NodeError> {
-        let row = self.read(|read| read.person(person))?;
+    pub(crate) fn in_our_care(&self, person: DocId) -> Result<(), NodeError> {
+        let row = self.read(|read| read.record(person))?;
         match row.chapter_name.filter(|_| self.kind() == NodeKind::Hub) {
             Some(chapter) => Err(NodeError::Refused(format!("she is in {chapter}: her chapter keeps this with her"))),
             None => Ok(()),
@@ -343,6 +343,7 @@ impl Node {
     /// # Errors
     /// When the event is no ask of this person.
     pub fn answer_ask(&self, person: DocId, ask: EventId, answer: AnswerKind, by: &str) -> Result<EventId, NodeError> {
+        let person = self.record_where(person, |her| her.event(ask).is_some())?;
         self.in_our_care(person)?;
         let answered = event(None, by, Body::Answer { of: ask, answer });
         self.edit(person, by, |_, shown| match shown.event(ask).map(|event| &event.body) {
@@ -353,7 +354,8 @@ impl Node {
         Ok(answered.id)
     }
 
-    /// Moves someone on the ladder, citing events of hers or of people whom she recruited or develops.
+    /// Moves someone on the ladder, citing events of hers or of people whom she recruited or develops. Of joined records
+    /// each that stands lower is moved with it.
     ///
     /// # Errors
     /// When the rung is unknown, an event is not found, or neither evidence nor a reason carries the move.
@@ -370,36 +372,44 @@ impl Node {
         self.in_our_care(person)?;
         let settings = self.read(|read| read.settings())?;
         let id = draw::event_id();
-        let how = std::cell::Cell::new(MoveKind::Up);
+        let (how, written) = (std::cell::Cell::new(MoveKind::Up), std::cell::RefCell::new(Vec::new()));
         self.edit(person, by, |_, shown| {
-            let cited =
-                evidence.iter().map(|cited| self.cited(person, shown, *cited)).collect::<Result<Vec<_>, _>>()?;
+            let whole = self.whole(shown, &settings.ladder)?;
+            let cited = evidence.iter().map(|cited| self.cited(&whole, *cited)).collect::<Result<Vec<_>, _>>()?;
             let pieces: Vec<Evidence<'_>> =
                 cited.iter().map(|(event, relation)| Evidence { event, relation: *relation }).collect();
-            how.set(settings.ladder.check_move(&shown.rung, rung, &pieces, because.as_ref())?);
+            how.set(settings.ladder.check_move(&whole.rung, rung, &pieces, because.as_ref())?);
             let body = Body::Move {
-                from: shown.rung.clone(),
+                from: whole.rung.clone(),
                 to: rung.clone(),
                 how: how.get(),
                 evidence: cited.iter().map(|(event, _)| event.id).collect(),
                 because: because.clone(),
             };
             let moved = Event { id, at: draw::now(), by: Some(by.into()), body };
-            Ok(Plan { writes: vec![Write::event(&moved), Write::rung(rung, id)], ..Plan::default() })
+            let mut writes = vec![Write::event(&moved), Write::rung(rung, id)];
+            *written.borrow_mut() = writes.clone();
+            // Up from where a joined record stands: this one may be there already, and is not brought down by it.
+            let higher = settings.ladder.position(&shown.rung) > settings.ladder.position(rung);
+            if higher && how.get() != MoveKind::Down {
+                writes.truncate(1);
+            }
+            Ok(Plan::writing(writes))
         })?;
+        self.move_others(person, rung, &written.into_inner(), &settings.ladder, by)?;
         Ok((id, how.get()))
     }
 
     /// A cited event, and whose it is.
-    fn cited(&self, person: DocId, shown: &Supporter, cited: Resolved) -> Result<(Event, Relation), NodeError> {
+    fn cited(&self, her: &Supporter, cited: Resolved) -> Result<(Event, Relation), NodeError> {
         let not_found = || NodeError::NotFound("event", cited.event.map_or_else(String::new, |id| id.to_string()));
         let id = cited.event.ok_or_else(|| NodeError::Refused("cite an event, not a person".to_owned()))?;
-        if cited.document == person {
-            return Ok((shown.event(id).ok_or_else(not_found)?.clone(), Relation::Own));
+        if her.covers(cited.document) {
+            return Ok((her.event(id).ok_or_else(not_found)?.clone(), Relation::Own));
         }
         let other = self.read(|read| read.person(cited.document))?.supporter;
         let raised = [&other.recruited_by, &other.developed_by];
-        let by_her = raised.into_iter().flatten().any(|who| who.expose() == person.to_string());
+        let by_her = raised.into_iter().flatten().any(|who| her.ids().any(|id| who.expose() == id.to_string()));
         if !by_her {
             return Err(NodeError::Refused(
                 "the event is of someone whom she neither recruited nor develops".to_owned(),
@@ -441,13 +451,14 @@ impl Node {
         self.edit(person, "territory", |_, _| Ok(Plan { places: chapter, ..Plan::event(&placed) }))
     }
 
-    /// Places somebody who waits into a chapter, by a person's word.
+    /// Places somebody who waits into a chapter, by a person's word; her joined records that wait go with this one.
     ///
     /// # Errors
     /// When she is in a chapter already, or the chapter is not known.
     pub fn place_by_hand(&self, person: DocId, slug: &str, by: &str) -> Result<(), NodeError> {
-        let (chapter, row) = self.read(|read| Ok((read.chapter(slug)?, read.person(person)?)))?;
-        if let Some(there) = row.chapter_name {
+        let (chapter, records) = self.read(|read| Ok((read.chapter(slug)?, read.records(person)?)))?;
+        let named = records.iter().find(|record| record.supporter.id == person);
+        if let Some(there) = named.and_then(|record| record.chapter_name.as_ref()) {
             let words = format!("she is in {there} already; a transfer between chapters asks both");
             return Err(NodeError::Refused(words));
         }
@@ -460,6 +471,11 @@ impl Node {
             gazetteer_version: String::new(),
         };
         let placed = event(None, by, Body::Placement(fact));
-        self.edit(person, by, |_, _| Ok(Plan { places: Some(chapter.scope), ..Plan::event(&placed) }))
+        let goes = |record: &PersonRow| record.chapter.is_none() && record.state == DocState::Live;
+        let others = records.iter().filter(|record| goes(record)).map(|record| record.supporter.id);
+        for record in std::iter::once(person).chain(others.filter(|record| *record != person)) {
+            self.edit(record, by, |_, _| Ok(Plan { places: Some(chapter.scope), ..Plan::event(&placed) }))?;
+        }
+        Ok(())
     }
 }

@@ -9,6 +9,9 @@ use store::ProposalState;
 use crate::acts::{Plan, event, within};
 use crate::{Node, NodeError, Priority};
 
+/// Fields that name a person.
+const PEOPLE_FIELDS: [&str; 3] = ["looked_after_by", "recruited_by", "developed_by"];
+
 /// One field of an edit: the new value, and the one that the page showed, if it was a page.
 #[derive(Clone, Debug)]
 pub struct FieldEdit {
@@ -27,14 +30,16 @@ impl Node {
     /// When a field is not one that can be edited, or has changed since it was shown.
     pub fn edit_fields(&self, person: DocId, edits: &[FieldEdit], by: &str) -> Result<(), NodeError> {
         let country = self.row().country.clone();
+        let others = self.read(|read| read.joined_with(person))?;
         self.edit(person, by, |_, shown| {
-            let writes = edits.iter().map(|edit| field_write(edit, shown, &country)).collect::<Result<Vec<_>, _>>()?;
+            let write = |edit| field_write(edit, shown, &others, &country);
+            let writes = edits.iter().map(write).collect::<Result<Vec<_>, _>>()?;
             Ok(Plan::writing(writes.into_iter().flatten().collect()))
         })
     }
 
-    /// Settles a conflict on a value. `seen` are the values that a page showed, if it was a page: a value that came
-    /// meanwhile is not settled away unseen.
+    /// Settles a conflict on a value, in whichever of her joined records it is. `seen` are the values that a page showed,
+    /// if it was a page: a value that came meanwhile is not settled away unseen.
     ///
     /// # Errors
     /// When the field has no conflict, or another value has come.
@@ -46,6 +51,7 @@ impl Node {
         seen: Option<&[String]>,
         by: &str,
     ) -> Result<(), NodeError> {
+        let person = self.record_where(person, |her| her.conflicts.iter().any(|conflict| conflict.field == field))?;
         self.edit(person, by, |_, shown| {
             let conflict = shown.conflicts.iter().find(|conflict| conflict.field == field);
             let Some(conflict) = conflict else {
@@ -148,8 +154,25 @@ fn consent_writes(
     Ok(vec![Write::event(&said), Write::consent(&channel, &sender, state, said.id)])
 }
 
-/// The write of one edited field; none when the value stands already.
-fn field_write(edit: &FieldEdit, shown: &Supporter, country: &str) -> Result<Option<Write>, NodeError> {
+/// What stands in a text field or a field that names a person.
+fn standing(her: &Supporter, field: &str) -> String {
+    let who = match field {
+        "looked_after_by" => &her.looked_after_by,
+        "recruited_by" => &her.recruited_by,
+        "developed_by" => &her.developed_by,
+        _ => return her.field(field).to_owned(),
+    };
+    who.as_ref().map_or_else(String::new, |who| who.expose().to_owned())
+}
+
+/// The write of one edited field; none when the value stands already. `others` are joined with the record: a page may have
+/// shown what one of them says.
+fn field_write(
+    edit: &FieldEdit,
+    shown: &Supporter,
+    others: &[Supporter],
+    country: &str,
+) -> Result<Option<Write>, NodeError> {
     let FieldEdit { field, value, .. } = edit;
     let value = value.trim();
     within(&value.into(), field)?;
@@ -170,29 +193,24 @@ fn field_write(edit: &FieldEdit, shown: &Supporter, country: &str) -> Result<Opt
         let key = format!("{}{}", model::PHONE, phone.as_str());
         return Ok((!known).then(|| Write::Put(key, Value::text("{}"))));
     }
-    let people = [
-        ("looked_after_by", &shown.looked_after_by),
-        ("recruited_by", &shown.recruited_by),
-        ("developed_by", &shown.developed_by),
-    ];
-    let person_field = people.iter().find(|(name, _)| name == field);
-    if person_field.is_none() && !TEXT_FIELDS.contains(&field.as_str()) {
-        let names = TEXT_FIELDS.iter().copied().chain(people.iter().map(|(name, _)| *name)).chain(["email", "phone"]);
-        let names: Vec<&str> = names.collect();
+    if !PEOPLE_FIELDS.contains(&field.as_str()) && !TEXT_FIELDS.contains(&field.as_str()) {
+        let names: Vec<&str> = TEXT_FIELDS.into_iter().chain(PEOPLE_FIELDS).chain(["email", "phone"]).collect();
         return Err(NodeError::Refused(format!("{field:?} can't be edited; fields are {}", names.join(", "))));
     }
-    let now = person_field.map_or_else(
-        || shown.field(field).to_owned(),
-        |(_, who)| who.as_ref().map_or_else(String::new, |who| who.expose().to_owned()),
-    );
-    if let Some(then) = &edit.shown
-        && then.trim() == value
-    {
-        return Ok(None);
-    }
-    if edit.shown.as_ref().is_some_and(|then| then.trim() != now) {
-        let words = format!("{field} was changed meanwhile, to {now:?}: look at it again");
-        return Err(NodeError::Refused(words));
+    let now = standing(shown, field);
+    if let Some(then) = edit.shown.as_deref().map(str::trim) {
+        if then == value {
+            return Ok(None);
+        }
+        let elsewhere = now.is_empty() && others.iter().any(|other| standing(other, field) == then);
+        if elsewhere && value.is_empty() {
+            let words = format!("{field} stands in another of her joined records: clear it there, with `people edit`");
+            return Err(NodeError::Refused(words));
+        }
+        if then != now && !elsewhere {
+            let words = format!("{field} was changed meanwhile, to {now:?}: look at it again");
+            return Err(NodeError::Refused(words));
+        }
     }
     if now != value && shown.conflicts.iter().any(|conflict| conflict.field == *field) {
         return Err(NodeError::Refused(format!("two people wrote different things about {field}: settle that first")));

@@ -24,7 +24,7 @@ pub enum Erased {
 }
 
 impl Node {
-    /// Others who have an e-mail address or a number of hers: perhaps they are her, too.
+    /// Others who have an e-mail address or a number of hers, and are not joined with her: perhaps they are her, too.
     ///
     /// # Errors
     /// When she is not here.
@@ -38,7 +38,7 @@ impl Node {
             let filter = Filter { query: Some(reach), ..Filter::default() };
             for other in self.read(|read| read.people(&filter, Page { limit: SAME_SHOWN, after: None }))? {
                 let known = found.iter().any(|row| row.supporter.id == other.supporter.id);
-                if other.supporter.id != person && !known {
+                if !her.covers(other.supporter.id) && !known {
                     found.push(other);
                 }
             }
@@ -46,12 +46,13 @@ impl Node {
         Ok(found)
     }
 
-    /// Deletes someone everywhere, or asks the network for it where there is one above.
+    /// Deletes someone everywhere, or asks the network for it where there is one above. Records that are joined with this
+    /// one are not touched.
     ///
     /// # Errors
     /// When she is not here, or no reason is given. What is asked keeps its reason in her record, and goes with it.
     pub fn erase(&self, person: DocId, reason: &Personal, by: &str) -> Result<Erased, NodeError> {
-        let her = self.read(|read| read.person(person))?.supporter;
+        let her = self.read(|read| read.record(person))?.supporter;
         if reason.is_blank() {
             return Err(NodeError::Refused("say why: `asked by phone` is enough".to_owned()));
         }
@@ -75,7 +76,7 @@ impl Node {
     /// # Errors
     /// When nothing was asked.
     pub fn withdraw_erasure(&self, person: DocId, by: &str) -> Result<(), NodeError> {
-        if !self.read(|read| read.person(person))?.supporter.erasure_asked {
+        if !self.read(|read| read.record(person))?.supporter.erasure_asked {
             return Err(NodeError::Refused("nobody asked that she be deleted".to_owned()));
         }
         let id = draw::event_id();

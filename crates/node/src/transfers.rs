@@ -36,7 +36,7 @@ impl Node {
     ) -> Result<TransferAsked, NodeError> {
         within(&note, "the hand-over note")?;
         let slug: model::Slug = to.parse().map_err(|error: model::IdError| NodeError::Refused(error.to_string()))?;
-        let row = self.read(|read| read.person(person))?;
+        let row = self.read(|read| read.record(person))?;
         if self.kind() == NodeKind::Hub && row.chapter.is_none() {
             self.place_by_hand(person, slug.as_str(), by)?;
             return Ok(TransferAsked::Placed);

@@ -233,6 +233,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_names_another_one_of_hers_until_that_is_taken_away() {
+        let mut record = mary();
+        let (other, ladder) = (DocId::from_bytes([2; 16]), model::Ladder::default());
+        let strange = Write::Put("same_as/somebody".to_owned(), Value::Flag);
+        let herself = Write::same_as(DocId::from_bytes([1; 16]));
+        record.edit(&[Write::same_as(other), strange, herself], &stamp(2)).unwrap();
+        let shown = record.supporter(&ladder);
+        assert_eq!(shown.same_as.iter().copied().collect::<Vec<_>>(), [other]);
+        assert_eq!(shown.flagged, ["same_as/somebody"]);
+        assert_eq!(record.edit(&[Write::same_as(other)], &stamp(2)), None, "it stands already");
+        assert!(record.edit(&[Write::not_same_as(other)], &stamp(2)).is_some());
+        assert!(record.supporter(&ladder).same_as.is_empty());
+    }
+
+    #[test]
     fn a_record_of_another_kind_says_so() {
         let (record, _) = Record::create(DocId::from_bytes([2; 16]), Kind::ChapterCard, Vec::new(), &stamp(1));
         assert_eq!(record.kind(), Some(Kind::ChapterCard));

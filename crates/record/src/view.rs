@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use automerge::{ChangeHash, ROOT, ReadDoc as _, ScalarValue, ScalarValueRef, ValueRef};
 use model::{
     ADDRESS, Body, CONSENT, CUSTOM, Conflict, Consent, ConsentState, DocId, EMAIL, EVENT, EmailAddress, EmailEntry,
-    EmailStatus, Event, EventId, Ladder, PHONE, Personal, PhoneEntry, PhoneNumber, RungId, STATUS, Standing, Supporter,
-    TAG, TEXT_FIELDS, Timestamp,
+    EmailStatus, Event, EventId, Ladder, PHONE, Personal, PhoneEntry, PhoneNumber, RungId, SAME_AS, STATUS, Standing,
+    Supporter, TAG, TEXT_FIELDS, Timestamp,
 };
 use serde::Deserialize;
 
@@ -108,6 +108,9 @@ impl<'a> Reading<'a> {
             conflicts: Vec::new(),
             events: Vec::new(),
             flagged: Vec::new(),
+            same_as: BTreeSet::new(),
+            merged: Vec::new(),
+            also: Default::default(),
             modified_at: record.newest_change_at(),
         };
         Self { record, ladder, made, rungs: Vec::new(), statuses: Vec::new(), voided: BTreeSet::new() }
@@ -117,7 +120,9 @@ impl<'a> Reading<'a> {
         let text = match value {
             ValueRef::Scalar(ScalarValueRef::Str(text)) => text.as_ref(),
             ValueRef::Scalar(ScalarValueRef::Null) => "",
-            ValueRef::Scalar(ScalarValueRef::Boolean(true)) if key.starts_with(TAG) => "true",
+            ValueRef::Scalar(ScalarValueRef::Boolean(true)) if key.starts_with(TAG) || key.starts_with(SAME_AS) => {
+                "true"
+            }
             ValueRef::Scalar(_) | ValueRef::Object(_) => {
                 self.made.flagged.push(key.to_owned());
                 return;
@@ -131,6 +136,8 @@ impl<'a> Reading<'a> {
             let all = self.registers(key);
             let strictest = all.iter().filter_map(|register| EmailStatus::from_word(&register.state)).max();
             self.statuses.extend(strictest.map(|status| (address.to_owned(), status)));
+        } else if let Some(other) = key.strip_prefix(SAME_AS) {
+            self.same_as(key, other, text);
         } else {
             match key {
                 "id" | "kind" => {}
@@ -181,6 +188,20 @@ impl<'a> Reading<'a> {
             if values.len() > 1 {
                 self.made.conflicts.push(Conflict { field: key.to_owned(), values });
             }
+        }
+    }
+
+    /// An id in another form than ours is flagged: it could not be taken away under its name.
+    fn same_as(&mut self, key: &str, other: &str, text: &str) {
+        let id = other.parse::<DocId>().ok().filter(|id| id.to_string() == other);
+        match (id, text) {
+            (Some(id), "true") => {
+                if id != self.made.id {
+                    self.made.same_as.insert(id);
+                }
+            }
+            (Some(_), "") => {}
+            _ => self.made.flagged.push(key.to_owned()),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What can be written into a record, and how a sign-up becomes keys.
 
 use automerge::ScalarValue;
-use model::{ADDRESS, CUSTOM, ConsentState, EMAIL, EVENT, Event, EventId, PHONE, PostalAddress, RungId, SignUp, TAG};
+use model::{
+    ADDRESS, CUSTOM, ConsentState, DocId, EMAIL, EVENT, Event, EventId, PHONE, PostalAddress, RungId, SAME_AS, SignUp,
+    TAG,
+};
 use serde::Serialize;
 
 use crate::register::Register;
@@ -96,6 +99,16 @@ impl Write {
     pub fn erasure(asked: bool, by: EventId) -> Self {
         let state = if asked { "asked" } else { "withdrawn" };
         Self::Settle("erasure".to_owned(), Register::new(state, by).value())
+    }
+
+    /// That another record is hers, too.
+    pub fn same_as(other: DocId) -> Self {
+        Self::Put(format!("{SAME_AS}{other}"), Value::Flag)
+    }
+
+    /// That it is not, or no longer known to be.
+    pub fn not_same_as(other: DocId) -> Self {
+        Self::Delete(format!("{SAME_AS}{other}"))
     }
 }
 

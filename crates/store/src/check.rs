@@ -7,6 +7,7 @@ use record::Record;
 use rusqlite::params;
 
 use crate::rows::split_hashes;
+use crate::same::{counted, named, whole};
 use crate::view::View;
 use crate::{Read, StoreError};
 
@@ -40,7 +41,8 @@ impl Read<'_> {
         Ok((sums.into_iter().fold(ScopeSum::default(), ScopeSum::plus), count))
     }
 
-    /// Everything that differs: the file, sums and counts, documents against rows, view against documents, counters.
+    /// Everything that differs: the file, sums and counts, documents against rows, view against documents, joined records
+    /// against links, counters.
     ///
     /// # Errors
     /// When rows can't be read at all.
@@ -48,11 +50,14 @@ impl Read<'_> {
         let mut found = self.check_file()?;
         found.extend(self.check_sums()?);
         found.extend(self.check_documents()?);
+        found.extend(self.check_joined()?);
         found.extend(self.check_counters()?);
         Ok(found)
     }
 
     fn check_file(&self) -> Result<Vec<Difference>, StoreError> {
+        // The check itself reads the search index by what this connection remembers of it; a search makes it look again.
+        self.number("look into the search index", "SELECT count(*) FROM fts WHERE fts MATCH '\"a\"'", [])?;
         let lines = self.all("check its file", "PRAGMA integrity_check(20)", [], |row| row.get::<_, String>(0))?;
         Ok(lines.into_iter().filter(|line| line != "ok").map(|line| difference("file", line)).collect())
     }
@@ -108,9 +113,45 @@ impl Read<'_> {
             }
             if row.kind == Kind::Supporter
                 && let View::Supporter(made) = View::of(&record, row.kind, &ladder)
-                && self.person(id)?.supporter != made.supporter
+                && (self.record(id)?.supporter != made.supporter
+                    || self.named_by(row.id)? != named(Some(&made.supporter)))
             {
                 found.push(difference(format!("view of {id}"), "the row differs from the record"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether every record is shown under whom links say, and with the figures of its set.
+    fn check_joined(&self) -> Result<Vec<Difference>, StoreError> {
+        let ladder = self.settings()?.ladder;
+        let sql = "SELECT v.document, v.shown_under, v.listed, v.hidden, v.rung, v.conflicts FROM supporter v
+                   WHERE v.shown_under IS NOT NULL OR v.listed != 1 - v.hidden OR v.document IN (
+                     SELECT document FROM same
+                     UNION SELECT d.id FROM same s JOIN document d ON d.doc_id = s.other
+                     UNION SELECT document FROM same_here UNION SELECT other FROM same_here)";
+        let rows = self.all("read joined records", sql, [], |row| {
+            let (listed, hidden) = (row.get::<_, bool>(2)?, row.get::<_, bool>(3)?);
+            let figures = (row.get::<_, String>(4)?, row.get::<_, u64>(5)?);
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?, listed, hidden, figures))
+        })?;
+        let mut found = Vec::new();
+        for (document, under, listed, hidden, figures) in rows {
+            let set = self.connected(document)?;
+            let wanted = set.first().copied().filter(|_| set.len() > 1);
+            let fits = match wanted {
+                _ if wanted != under => false,
+                None => listed != hidden,
+                Some(first) if first != document => !listed,
+                Some(first) => {
+                    let shown = whole(&self.members(first)?, &ladder).ok_or(StoreError::Corrupt("supporter"))?;
+                    let set_figures = (shown.rung.to_string(), shown.conflicts.len() as u64);
+                    listed != shown.erasure_asked && figures == set_figures
+                }
+            };
+            if !fits {
+                let words = format!("shown under {under:?}, links say {wanted:?}");
+                found.push(difference(format!("joined records, row {document}"), words));
             }
         }
         Ok(found)
@@ -120,14 +161,24 @@ impl Read<'_> {
         let read =
             |row: &rusqlite::Row<'_>| Ok(((row.get::<_, i64>(0)?, row.get::<_, String>(1)?), row.get::<_, i64>(2)?));
         let kept = self.all("read counters", "SELECT scope, name, value FROM counter WHERE value != 0", [], read)?;
-        let sql = "SELECT coalesce(home, 0), 'rung/' || rung, count(*) FROM supporter WHERE hidden = 0 GROUP BY 1, 2
-                   UNION ALL SELECT coalesce(home, 0), 'conflicts', count(*) FROM supporter WHERE conflicts > 0 AND hidden = 0 GROUP BY 1";
-        let counted = self.all("count again", sql, [], read)?;
-        let (kept, counted): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            (kept.into_iter().collect(), counted.into_iter().collect());
-        if kept == counted {
+        let sql = "SELECT coalesce(home, 0), 'rung/' || rung, count(*) FROM supporter
+                   WHERE hidden = 0 AND shown_under IS NULL GROUP BY 1, 2
+                   UNION ALL SELECT coalesce(home, 0), 'conflicts', count(*) FROM supporter
+                   WHERE conflicts > 0 AND hidden = 0 AND shown_under IS NULL GROUP BY 1";
+        let alone = self.all("count again", sql, [], read)?;
+        let kept: BTreeMap<(i64, String), i64> = kept.into_iter().collect();
+        let mut recount: BTreeMap<(i64, String), i64> = alone.into_iter().collect();
+        let sql = "SELECT DISTINCT shown_under FROM supporter WHERE shown_under IS NOT NULL";
+        let ladder = self.settings()?.ladder;
+        for under in self.all("list sets", sql, [], |row| row.get::<_, i64>(0))? {
+            for (name, value) in counted(&self.members(under)?, &ladder) {
+                *recount.entry(name).or_default() += value;
+            }
+        }
+        recount.retain(|_, value| *value != 0);
+        if kept == recount {
             return Ok(Vec::new());
         }
-        Ok(vec![difference("counters", format!("kept {kept:?}, counted {counted:?}"))])
+        Ok(vec![difference("counters", format!("kept {kept:?}, counted {recount:?}"))])
     }
 }

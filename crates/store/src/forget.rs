@@ -27,11 +27,12 @@ const WITH_IT: [&str; 6] = [
     "DELETE FROM leaving WHERE document = ?",
     "DELETE FROM answer WHERE document = ?",
 ];
-/// What the chapter wrote for itself, and what was said about a transfer.
-const PRIVATE: [&str; 3] = [
+/// What was written at this node alone, and what was said about a transfer.
+const PRIVATE: [&str; 4] = [
     "DELETE FROM private_note WHERE document = ?",
     "DELETE FROM private_field WHERE document = ?",
     "DELETE FROM stub WHERE document = ?",
+    "DELETE FROM same_here WHERE document = ?1 OR other = ?1",
 ];
 
 impl Tx<'_> {

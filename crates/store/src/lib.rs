@@ -30,6 +30,7 @@ mod proof;
 mod proposal;
 mod reconcile;
 mod rows;
+mod same;
 mod sign_up;
 mod status;
 mod transfer;

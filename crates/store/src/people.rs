@@ -1,9 +1,13 @@
 //! Finding people: by id, by words, by rung; in pages by key.
+//!
+//! **Invariant:** joined records are one person in every list, and for any of their ids; one record by itself has to be
+//! asked for as such.
 
-use model::{DocId, EventId, RungId, ScopeId, Supporter};
+use model::{DocId, EventId, Ladder, RungId, ScopeId, Supporter, as_one};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
 use crate::document::DocState;
+use crate::same::WAITS;
 use crate::{Read, StoreError};
 
 /// The most people in one page.
@@ -46,7 +50,7 @@ pub struct Page {
 /// A person as listed.
 #[derive(Clone, Debug)]
 pub struct PersonRow {
-    /// What her record says.
+    /// What her record says, or her records together.
     pub supporter: Supporter,
     /// Her chapter; `None` when she waits.
     pub chapter: Option<ScopeId>,
@@ -54,9 +58,11 @@ pub struct PersonRow {
     pub slug: Option<String>,
     /// Its name.
     pub chapter_name: Option<String>,
+    /// The slugs of all chapters that have a record of hers.
+    pub chapters: Vec<String>,
     /// Why she waits.
     pub waiting: Option<String>,
-    /// What may be done with the record.
+    /// What may be done with the record; of several, with the one whose id is shown.
     pub state: DocState,
 }
 
@@ -69,21 +75,56 @@ pub struct Resolved {
     pub event: Option<EventId>,
 }
 
-const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state FROM supporter v
+const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under FROM supporter v
   JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home LEFT JOIN chapter c ON c.scope = v.home";
 
-fn read_person(row: &Row<'_>) -> rusqlite::Result<PersonRow> {
+/// With a tag, in any of her records.
+const TAGGED: &str = "(EXISTS (SELECT 1 FROM json_each(v.view, '$.tags') WHERE value = ?)
+  OR (v.shown_under IS NOT NULL AND EXISTS (SELECT 1 FROM supporter m, json_each(m.view, '$.tags') t
+                                            WHERE m.shown_under = v.document AND t.value = ?)))";
+/// Looked after by a login, as any of her records says.
+const LOOKED_AFTER: &str = "(v.looked_after_by = ? OR v.document IN
+  (SELECT m.shown_under FROM supporter m WHERE m.looked_after_by = ? AND m.shown_under IS NOT NULL))";
+/// With a record in a chapter: her row, or one that is shown under a row elsewhere.
+const IN_CHAPTER: &str = "(v.home = ? OR v.document IN
+  (SELECT m.shown_under FROM supporter m INDEXED BY supporter_under WHERE m.home = ? AND m.shown_under IS NOT NULL))";
+/// Whether a chapter has a record that is shown under a row elsewhere: asked first, so that lists stay as fast without.
+const SHOWN_ELSEWHERE: &str = "SELECT EXISTS (SELECT 1 FROM supporter m INDEXED BY supporter_under
+  JOIN supporter p ON p.document = m.shown_under WHERE m.shown_under IS NOT NULL AND m.home = ? AND p.home IS NOT m.home)";
+
+/// A record, and under whose row her set of records is shown.
+type Found = (PersonRow, Option<i64>);
+
+fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
     let json = row.get_ref(0)?.as_str()?;
     let supporter = serde_json::from_str(json)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
-    Ok(PersonRow {
+    let slug: Option<String> = row.get(2)?;
+    let person = PersonRow {
         supporter,
         chapter: row.get::<_, Option<[u8; 16]>>(1)?.map(ScopeId::from_bytes),
-        slug: row.get(2)?,
+        chapters: slug.iter().cloned().collect(),
+        slug,
         chapter_name: row.get(3)?,
         waiting: row.get(4)?,
         state: DocState::from_word(row.get_ref(5)?.as_str()?),
-    })
+    };
+    Ok((person, row.get(6)?))
+}
+
+/// Joined records as one person: in the first chapter that serves her, if any does.
+fn one_person(records: Vec<PersonRow>, ladder: &Ladder) -> Option<PersonRow> {
+    let supporter = as_one(records.iter().map(|record| &record.supporter), ladder)?;
+    let state = records.first()?.state;
+    let mut chapters: Vec<String> = Vec::new();
+    for slug in records.iter().flat_map(|record| &record.chapters) {
+        if !chapters.contains(slug) {
+            chapters.push(slug.clone());
+        }
+    }
+    let at = records.iter().position(|record| record.chapter.is_some()).unwrap_or(0);
+    let place = records.into_iter().nth(at)?;
+    Some(PersonRow { supporter, chapters, state, ..place })
 }
 
 impl Read<'_> {
@@ -92,57 +133,116 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read, or `after` names nobody.
     pub fn people(&self, filter: &Filter, page: Page) -> Result<Vec<PersonRow>, StoreError> {
-        let mut conditions = vec!["v.hidden = 0".to_owned()];
+        let mut conditions = vec!["v.listed = 1".to_owned()];
         let mut values: Vec<Value> = Vec::new();
-        let mut add = |condition: &str, value: Value| {
+        let mut add = |condition: &str, given: &[Value]| {
             conditions.push(condition.to_owned());
-            values.push(value);
+            values.extend_from_slice(given);
         };
         if let Some(query) = &filter.query {
             match crate::words::query(query) {
-                Some(words) => add("v.document IN (SELECT rowid FROM fts WHERE fts MATCH ?)", words.into()),
+                Some(words) => add("v.document IN (SELECT rowid FROM fts WHERE fts MATCH ?)", &[words.into()]),
                 None => return Ok(Vec::new()),
             }
         }
         if let Some(rung) = &filter.rung {
-            add("v.rung = ?", rung.as_str().to_owned().into());
+            add("v.rung = ?", &[rung.as_str().to_owned().into()]);
         }
         if let Some(tag) = &filter.tag {
-            add("EXISTS (SELECT 1 FROM json_each(v.view, '$.tags') WHERE value = ?)", tag.clone().into());
+            add(TAGGED, &[tag.clone().into(), tag.clone().into()]);
         }
         if let Some(login) = &filter.mine {
-            add("v.looked_after_by = ?", login.clone().into());
+            add(LOOKED_AFTER, &[login.clone().into(), login.clone().into()]);
         }
         if let Some(chapter) = filter.chapter {
-            add("v.home = ?", self.known_scope(chapter)?.id.into());
+            let home = self.known_scope(chapter)?.id;
+            if self.number("look for records elsewhere", SHOWN_ELSEWHERE, params![home])? > 0 {
+                add(IN_CHAPTER, &[home.into(), home.into()]);
+            } else {
+                add("v.home = ?", &[home.into()]);
+            }
         }
         if let Some(reason) = filter.waits_for {
-            add("v.home IS NULL AND v.waiting = ?", reason.to_owned().into());
+            add("v.home IS NULL AND v.waiting = ?", &[reason.to_owned().into()]);
         }
         if let Some(after) = page.after {
             let row = self.document_row(after)?.ok_or_else(|| StoreError::NotFound(after.to_string()))?;
-            add("v.document < ?", row.into());
+            add("v.document < ?", &[row.into()]);
         }
         let plain = [
-            (filter.waiting == Some(true), "v.home IS NULL"),
-            (filter.waiting == Some(false), "v.home IS NOT NULL"),
-            (filter.untried, "v.tried = 0"),
-            (filter.conflicts, "v.conflicts > 0"),
+            (filter.waiting == Some(true), WAITS.to_owned()),
+            (filter.waiting == Some(false), format!("NOT ({WAITS})")),
+            (filter.untried, "v.tried = 0".to_owned()),
+            (filter.conflicts, "v.conflicts > 0".to_owned()),
         ];
-        conditions.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql.to_owned()));
+        conditions.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql));
         values.push(Value::from(page.limit.clamp(1, PAGE_MAX) as i64));
         let sql = format!("{COLUMNS} WHERE {} ORDER BY v.document DESC LIMIT ?", conditions.join(" AND "));
-        self.all("list people", &sql, params_from_iter(values), read_person)
+        self.shown(self.all("list people", &sql, params_from_iter(values), read_person)?)
     }
 
-    /// One person.
+    /// The people whom rows show: joined records together.
+    fn shown(&self, found: Vec<Found>) -> Result<Vec<PersonRow>, StoreError> {
+        if found.iter().all(|(_, under)| under.is_none()) {
+            return Ok(found.into_iter().map(|(person, _)| person).collect());
+        }
+        let ladder = self.settings()?.ladder;
+        let show = |(person, under): Found| {
+            let Some(under) = under else { return Ok(person) };
+            one_person(self.records_under(under)?, &ladder).ok_or(StoreError::Corrupt("supporter"))
+        };
+        found.into_iter().map(show).collect()
+    }
+
+    /// One person, by the id of any of her records.
     ///
     /// # Errors
     /// When there is nobody with this id (any more).
     pub fn person(&self, document: DocId) -> Result<PersonRow, StoreError> {
+        let shown = self.shown(vec![self.found(document)?])?.pop();
+        shown.ok_or_else(|| StoreError::NotFound(document.to_string()))
+    }
+
+    /// One record by itself, whatever it is joined with.
+    ///
+    /// # Errors
+    /// When it is not here (any more).
+    pub fn record(&self, document: DocId) -> Result<PersonRow, StoreError> {
+        Ok(self.found(document)?.0)
+    }
+
+    /// Every record of the person who has this one, each by itself, the smallest id first.
+    ///
+    /// # Errors
+    /// When it is not here (any more).
+    pub fn records(&self, document: DocId) -> Result<Vec<PersonRow>, StoreError> {
+        let (person, under) = self.found(document)?;
+        under.map_or_else(|| Ok(vec![person]), |under| self.records_under(under))
+    }
+
+    /// What the other records of a person say, each by itself; nothing for almost everybody.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn joined_with(&self, document: DocId) -> Result<Vec<Supporter>, StoreError> {
+        let sql = "SELECT m.view FROM document d JOIN supporter v ON v.document = d.id
+                   JOIN supporter m ON m.shown_under = v.shown_under AND m.document != v.document
+                   JOIN document o ON o.id = m.document WHERE d.doc_id = ? ORDER BY o.doc_id";
+        let views = self.all("read other records", sql, params![document.as_bytes()], |row| row.get::<_, String>(0))?;
+        let read = |json: String| serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("supporter"));
+        views.into_iter().map(read).collect()
+    }
+
+    fn found(&self, document: DocId) -> Result<Found, StoreError> {
         let sql = format!("{COLUMNS} WHERE d.doc_id = ?");
         let found = self.one("read a person", &sql, params![document.as_bytes()], read_person)?;
         found.ok_or_else(|| StoreError::NotFound(document.to_string()))
+    }
+
+    fn records_under(&self, under: i64) -> Result<Vec<PersonRow>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE v.shown_under = ? ORDER BY d.doc_id");
+        let found = self.all("read a set", &sql, params![under], read_person)?;
+        Ok(found.into_iter().map(|(record, _)| record).collect())
     }
 
     /// The person, or the person and event, that a full id or a unique beginning or end of one names.

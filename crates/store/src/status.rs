@@ -3,6 +3,7 @@
 use model::{DocId, ScopeId, Timestamp};
 use rusqlite::params;
 
+use crate::same::WAITS;
 use crate::{Read, StoreError};
 
 /// Counts by rung.
@@ -94,9 +95,11 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn waiting_by_reason(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let sql =
-            "SELECT coalesce(waiting, ''), count(*) FROM supporter WHERE home IS NULL GROUP BY waiting ORDER BY 2 DESC";
-        self.all("count who waits", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        let sql = format!(
+            "SELECT coalesce(v.waiting, ''), count(*) FROM supporter v WHERE v.listed = 1 AND {WAITS}
+             GROUP BY v.waiting ORDER BY 2 DESC"
+        );
+        self.all("count who waits", &sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// People whose place in a scope is disputed: left out of sums, count and hash.

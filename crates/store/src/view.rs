@@ -61,9 +61,9 @@ impl Shown {
 /// What the row before said, as far as counters and indexes depend on it.
 pub(crate) struct Before {
     home: Option<i64>,
-    rung: String,
-    conflicts: bool,
-    view: Supporter,
+    pub(crate) view: Supporter,
+    /// Whether the record is joined with others.
+    pub(crate) joined: bool,
 }
 
 fn reaches(supporter: &Supporter) -> BTreeSet<&str> {
@@ -88,15 +88,14 @@ impl Read<'_> {
     }
 
     fn before(&self, document: i64) -> Result<Option<Before>, StoreError> {
-        let sql = "SELECT home, rung, conflicts, view FROM supporter WHERE document = ?";
+        let sql = "SELECT home, view, shown_under IS NOT NULL FROM supporter WHERE document = ?";
         let found = self.one("read a view", sql, params![document], |row| {
-            let conflicts: i64 = row.get(2)?;
-            Ok((row.get(0)?, row.get(1)?, conflicts > 0, row.get::<_, String>(3)?))
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
         })?;
         found
-            .map(|(home, rung, conflicts, json)| {
+            .map(|(home, json, joined)| {
                 let view = serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("supporter"))?;
-                Ok(Before { home, rung, conflicts, view })
+                Ok(Before { home, view, joined })
             })
             .transpose()
     }
@@ -130,8 +129,20 @@ impl Tx<'_> {
         self.put_row(document, shown, before.as_ref(), home)
     }
 
-    /// Writes the row, with everything that goes with it.
+    /// Writes the row, with everything that goes with it, and joins it with whom it belongs to.
     pub(crate) fn put_row(
+        &self,
+        document: i64,
+        shown: &Shown,
+        before: Option<&Before>,
+        home: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let parted = self.part_around(document, before, Some(&shown.supporter))?;
+        self.put_alone(document, shown, before, home)?;
+        self.join_again(parted)
+    }
+
+    fn put_alone(
         &self,
         document: i64,
         shown: &Shown,
@@ -143,11 +154,11 @@ impl Tx<'_> {
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
-            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9
+            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9, listed = ?10
              WHERE document = ?1"
         } else {
-            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         };
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
         let row = params![
@@ -159,30 +170,24 @@ impl Tx<'_> {
             waiting,
             tried(supporter),
             shown.json,
-            hidden
+            hidden,
+            !hidden
         ];
         self.run("show a supporter", sql, row)?;
         self.put_index(document, before.map(|before| &before.view), shown)?;
         if let Some(before) = before {
-            self.uncount(before);
+            self.count_supporter(before.home, &before.view, -1);
         }
-        if !hidden {
-            self.count_supporter(home, supporter.rung.as_str(), !supporter.conflicts.is_empty(), 1);
-        }
+        self.count_supporter(home, supporter, 1);
         Ok(())
-    }
-
-    fn uncount(&self, before: &Before) {
-        if !before.view.erasure_asked {
-            self.count_supporter(before.home, &before.rung, before.conflicts, -1);
-        }
     }
 
     /// Takes a document out of lists, search, exact look-ups and figures.
     pub(crate) fn take_from_view(&self, document: i64) -> Result<(), StoreError> {
         self.run("forget a card", "DELETE FROM card WHERE document = ?", params![document])?;
         let Some(before) = self.before(document)? else { return Ok(()) };
-        self.uncount(&before);
+        let parted = self.part_around(document, Some(&before), None)?;
+        self.count_supporter(before.home, &before.view, -1);
         let words = words_of(&before.view).into_iter().collect::<Vec<_>>().join(" ");
         let sql = "INSERT INTO fts (fts, rowid, words) VALUES ('delete', ?, ?)";
         self.run("forget words", sql, params![document, words])?;
@@ -194,7 +199,8 @@ impl Tx<'_> {
             let sql = "DELETE FROM event WHERE document = ? AND event_id = ?";
             self.run("forget an event", sql, params![document, event.id.as_bytes()])?;
         }
-        self.run("forget a supporter", "DELETE FROM supporter WHERE document = ?", params![document]).map(drop)
+        self.run("forget a supporter", "DELETE FROM supporter WHERE document = ?", params![document])?;
+        self.join_again(parted)
     }
 
     /// Brings the search index, exact look-ups and events in step; touches only what differs.
@@ -234,7 +240,12 @@ impl Tx<'_> {
     }
 
     /// Takes out the words that went and puts in those that came. Both are said, also when there are none: FTS5 counts rows.
-    fn put_words(&self, document: i64, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Result<(), StoreError> {
+    pub(crate) fn put_words(
+        &self,
+        document: i64,
+        old: &BTreeSet<String>,
+        new: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
         let join =
             |one: &BTreeSet<String>, other| one.difference(other).map(String::as_str).collect::<Vec<_>>().join(" ");
         if !old.is_empty() {
@@ -245,11 +256,10 @@ impl Tx<'_> {
         self.run("index words", sql, params![document, join(new, old)]).map(drop)
     }
 
-    fn count_supporter(&self, home: Option<i64>, rung: &str, conflicts: bool, by: i64) {
-        let scope = home.unwrap_or(0);
-        self.count(scope, format!("rung/{rung}"), by);
-        if conflicts {
-            self.count(scope, "conflicts".to_owned(), by);
+    /// Counts a single record, unless it is hidden.
+    pub(crate) fn count_supporter(&self, home: Option<i64>, supporter: &Supporter, by: i64) {
+        for name in figures_of(supporter) {
+            self.count(home.unwrap_or(0), name, by);
         }
     }
 
@@ -264,8 +274,15 @@ impl Tx<'_> {
     }
 }
 
+/// The counters in which somebody stands as she is shown; none while it is asked that she be deleted.
+pub(crate) fn figures_of(shown: &Supporter) -> impl Iterator<Item = String> {
+    let rung = (!shown.erasure_asked).then(|| format!("rung/{}", shown.rung));
+    let conflicts = rung.as_ref().filter(|_| !shown.conflicts.is_empty()).map(|_| "conflicts".to_owned());
+    rung.into_iter().chain(conflicts)
+}
+
 /// Whether somebody has tried to reach her, or talked with her.
-fn tried(supporter: &Supporter) -> bool {
+pub(crate) fn tried(supporter: &Supporter) -> bool {
     supporter.events.iter().any(|event| matches!(event.body, Body::Attempt { .. } | Body::OneToOne { .. }))
 }
 

@@ -37,13 +37,16 @@ fn is_base(c: char) -> bool {
 
 /// The words by which a supporter is found: names, e-mail addresses, numbers, tags, place.
 pub(crate) fn words_of(supporter: &Supporter) -> BTreeSet<String> {
-    let names = ["given_name", "additional_name", "family_name"].map(|name| supporter.field(name));
+    let fields = ["given_name", "additional_name", "family_name"];
+    let names = fields.map(|name| supporter.field(name));
+    // Of joined records she is found by each one's name.
+    let also = fields.iter().filter_map(|name| supporter.also.get(*name)).flatten().map(model::Personal::expose);
     let emails = supporter.emails.iter().map(|email| email.address.as_str());
     // With and without the country code: people type either.
     let phones = supporter.phones.iter().flat_map(|phone| [phone.number.digits(), phone.number.national()]);
     let tags = supporter.tags.iter().map(String::as_str);
     let places = supporter.addresses.iter().flat_map(|address| address.postal_code.iter().chain(&address.locality));
-    let texts = names.into_iter().chain(emails).chain(phones).chain(tags).chain(places.map(model::Personal::expose));
+    let texts = names.into_iter().chain(also).chain(emails).chain(phones).chain(tags).chain(places.map(model::Personal::expose));
     texts.flat_map(words).collect()
 }
 

@@ -1,6 +1,6 @@
 //! The writing connection with its transactions, and the reading ones.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -67,7 +67,7 @@ impl Group<'_> {
         }
         // A panic (of a library, on what a peer sent) is a job that failed: the writer goes on.
         let run = || {
-            let tx = Tx { read: Read(self.connection), figures: RefCell::default() };
+            let tx = Tx { read: Read(self.connection), figures: RefCell::default(), any_links: Cell::default() };
             // Looked at in every job: the node may be handed over by another process.
             tx.lives_here()?;
             let made = job(&tx)?;
@@ -134,6 +134,8 @@ impl Drop for Group<'_> {
 pub struct Tx<'a> {
     read: Read<'a>,
     pub(crate) figures: RefCell<Figures>,
+    /// Whether any record is said to be the same person's as another one, once that was looked for.
+    pub(crate) any_links: Cell<Option<bool>>,
 }
 
 impl<'a> Deref for Tx<'a> {

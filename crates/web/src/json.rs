@@ -13,20 +13,22 @@ pub fn person_json(person: &PersonRow) -> Value {
     let phones: Vec<Value> = her.phones.iter().map(|phone| json!({"number": phone.number.digits()})).collect();
     let conflicts: Vec<Value> =
         her.conflicts.iter().map(|conflict| json!({"field": conflict.field, "values": conflict.values})).collect();
-    let chapters: Vec<&String> = person.slug.iter().collect();
     let mut made = json!({
         "id": her.id, "given_name": her.field("given_name"), "family_name": her.field("family_name"),
         "email_addresses": emails, "phone_numbers": phones, "postal_addresses": her.addresses,
         "tags": her.tags, "custom_fields": her.custom, "rung": her.rung, "peak_rung": her.peak_rung,
-        "chapter": person.slug, "chapters": chapters, "looked_after_by": her.looked_after_by,
+        "chapter": person.slug, "chapters": person.chapters, "looked_after_by": her.looked_after_by,
         "consents": her.consents, "do_not_contact": her.do_not_contact, "conflicts": conflicts,
-        "created_at": her.id.created_at(), "modified_at": her.modified_at,
+        "created_at": her.id.created_at(), "modified_at": her.modified_at, "merged": her.merged,
     });
     if let Some(object) = made.as_object_mut() {
         let others = her.fields.iter().filter(|(name, _)| !["given_name", "family_name"].contains(&name.as_str()));
         object.extend(others.map(|(name, value)| (name.clone(), json!(value))));
         if let Some(reason) = &person.waiting {
             object.insert("waiting".to_owned(), json!(reason));
+        }
+        if !her.also.is_empty() {
+            object.insert("also".to_owned(), json!(her.also));
         }
     }
     made

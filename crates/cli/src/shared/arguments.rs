@@ -113,7 +113,7 @@ pub enum Shared {
     Transfers(Transfers),
     /// Delete someone everywhere, with receipts
     #[command(
-        after_help = "Where nobody is above it is done at once. A chapter asks: she is hidden and not contacted from now on, and the network deletes her after 72 hours unless `erasures withdraw` takes it back here. Without --yes it shows who else has her e-mail address or number, and changes nothing.\n\nExample:\n  erase 2f6d1c0a --reason \"asked by phone\" --yes"
+        after_help = "Where nobody is above it is done at once. A chapter asks: she is hidden and not contacted from now on, and the network deletes her after 72 hours unless `erasures withdraw` takes it back here. Without --yes it shows which records are joined with hers and who else has her e-mail address or number, and changes nothing.\n\nExamples:\n  erase 2f6d1c0a --reason \"asked by phone\" --yes\n  erase 2f6d1c0a --reason \"asked by phone\" --set --yes"
     )]
     Erase {
         /// Her id
@@ -121,9 +121,26 @@ pub enum Shared {
         /// Why. It is kept while it waits, and goes with her
         #[arg(long)]
         reason: String,
+        /// Every record that is joined with hers, too
+        #[arg(long)]
+        set: bool,
         /// Do it
         #[arg(long)]
         yes: bool,
+    },
+    /// Join two records of one person: both stay, and are shown as one
+    #[command(
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "Nothing is copied: edits to either are still seen, also those that were made before without a network. She is shown under the smaller id, with the entries of both, the stricter consent and the lower rung. A hub that joins records of two chapters says so to neither.\n\nExamples:\n  merge 2f6d1c0a 91c3aa07\n  merge undo 91c3aa07"
+    )]
+    Merge {
+        /// What to do; to join two, if nothing is said
+        #[command(subcommand)]
+        command: Option<Merge>,
+        /// The two records
+        #[arg(value_name = "ID", num_args = 2, required = true)]
+        ids: Vec<String>,
     },
     /// What was deleted everywhere, with each node's word; and what is asked for
     #[command(after_help = "Examples:\n  erasures\n  erasures withdraw 2f6d1c0a")]
@@ -295,6 +312,17 @@ pub enum Erasures {
     #[command(after_help = "Example:\n  hub-node erasures approve 2f6d1c0a")]
     Approve {
         /// Her id
+        id: String,
+    },
+}
+
+/// Joined records.
+#[derive(Debug, Subcommand)]
+pub enum Merge {
+    /// Take a record out of its set: it is shown by itself again
+    #[command(after_help = "Example:\n  merge undo 91c3aa07")]
+    Undo {
+        /// Its id
         id: String,
     },
 }

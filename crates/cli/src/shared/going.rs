@@ -3,7 +3,7 @@
 use model::DocId;
 use node::{Erased, Node, TransferAsked};
 use serde_json::{Value, json};
-use store::{Erasure, ErasureAsked, NodeKind, TransferRow};
+use store::{Erasure, ErasureAsked, NodeKind, PersonRow, TransferRow};
 use web::person_json;
 
 use super::arguments::{Erasures, Transfers};
@@ -116,33 +116,74 @@ fn list(node: &Node, out: Out) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(super) fn erase(node: &Node, id: &str, reason: &str, yes: bool, out: Out, by: &str) -> Result<(), Failure> {
+pub(super) fn erase(
+    node: &Node,
+    (id, set): (&str, bool),
+    reason: &str,
+    yes: bool,
+    out: Out,
+    by: &str,
+) -> Result<(), Failure> {
     let person = find_person(node, id)?.document;
-    let same = node.same_reach(person)?;
+    let (going, left): (Vec<PersonRow>, Vec<PersonRow>) =
+        node.read(|read| read.records(person))?.into_iter().partition(|record| set || record.supporter.id == person);
     if !yes {
-        let made: Vec<Value> = same.iter().map(person_json).collect();
-        let name = node.read(|read| read.person(person))?.supporter.display_name();
-        out.result(&json!({"id": person.to_string(), "erased": false, "same": made}), || {
-            let mut said =
-                format!("{name} would be deleted everywhere, with every note about her. Say --yes to do it.");
-            if !same.is_empty() {
-                said.push_str("\nThese have the same e-mail address or number and stay, unless you erase them too:");
-                for other in &same {
-                    said.push_str(&format!("\n  {}  {}", short(other.supporter.id), other.supporter.display_name()));
-                }
-            }
-            said
-        });
-        return Ok(());
+        return would_erase(node, person, (&going, &left), out);
     }
-    let done = node.erase(person, &reason.into(), by)?;
+    let mut done = Erased::Now;
+    for record in &going {
+        done = node.erase(record.supporter.id, &reason.into(), by)?;
+    }
     let state = if done == Erased::Now { "erased" } else { "asked" };
-    out.result(&json!({"id": person.to_string(), "state": state}), || match done {
-        Erased::Now => "deleted here; every node that ever had her is told: see `erasures`".to_owned(),
-        Erased::Asked => {
-            "hidden, and nobody contacts her; the network deletes her after 72 hours. `erasures withdraw` takes it back"
-                .to_owned()
-        }
+    let made = json!({"id": person.to_string(), "state": state, "erased": ids(&going), "left": ids(&left)});
+    out.result(&made, || {
+        let mut said = match done {
+            Erased::Now => "deleted here; every node that ever had her is told: see `erasures`".to_owned(),
+            Erased::Asked => {
+                "hidden, and nobody contacts her; the network deletes her after 72 hours. `erasures withdraw` takes it back"
+                    .to_owned()
+            }
+        };
+        said.push_str(&listed("These are the same person's and stay:", &left));
+        said
+    });
+    Ok(())
+}
+
+fn ids(records: &[PersonRow]) -> Vec<String> {
+    records.iter().map(|record| record.supporter.id.to_string()).collect()
+}
+
+/// Lines for people under a head; nothing for nobody.
+fn listed(head: &str, people: &[PersonRow]) -> String {
+    let line = |row: &PersonRow| format!("\n  {}  {}", short(row.supporter.id), row.supporter.display_name());
+    if people.is_empty() { String::new() } else { format!("\n{head}{}", people.iter().map(line).collect::<String>()) }
+}
+
+/// What erasing would do, and whom it would leave who may be her, too.
+fn would_erase(
+    node: &Node,
+    person: DocId,
+    (going, left): (&[PersonRow], &[PersonRow]),
+    out: Out,
+) -> Result<(), Failure> {
+    let same = node.same_reach(person)?;
+    let made = json!({
+        "id": person.to_string(), "erased": false, "set": ids(left),
+        "same": same.iter().map(person_json).collect::<Vec<_>>(),
+    });
+    out.result(&made, || {
+        let names: Vec<String> = going.iter().map(|record| record.supporter.display_name()).collect();
+        let mut said = format!(
+            "{} would be deleted everywhere, with every note about her. Say --yes to do it.",
+            names.join(" and ")
+        );
+        said.push_str(&listed("These are joined as the same person's and stay, unless you say --set:", left));
+        said.push_str(&listed(
+            "These have the same e-mail address or number and stay, unless you erase them too:",
+            &same,
+        ));
+        said
     });
     Ok(())
 }

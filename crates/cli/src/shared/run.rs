@@ -7,9 +7,9 @@ use store::{Filter, LedgerRule, NodeKind, Page, PersonRow, ProposalState};
 use web::{event_json, person_json};
 
 use super::arguments::{
-    AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, OneToOne, People, Proposals, Shared,
+    AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, OneToOne, People, Proposals, Shared,
 };
-use super::going;
+use super::{going, merging};
 use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -43,8 +43,10 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
         Shared::Transfers(command) => going::transfers(node, command, out),
-        Shared::Erase { id, reason, yes } => going::erase(node, id, reason, *yes, out, by),
+        Shared::Erase { id, reason, set, yes } => going::erase(node, (id, *set), reason, *yes, out, by),
         Shared::Erasures { command } => going::erasures(node, command.as_ref(), out, by),
+        Shared::Merge { command: None, ids } => merging::merge(node, ids, out, by),
+        Shared::Merge { command: Some(Merge::Undo { id }), .. } => merging::undo(node, id, out, by),
         // These do not need a node that is open, and are done above or by the caller.
         Shared::Completions { .. } | Shared::Restore { .. } | Shared::Handover { .. } | Shared::Retire { .. } => Ok(()),
     }

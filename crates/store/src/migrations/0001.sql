@@ -259,12 +259,33 @@ CREATE TABLE supporter (
   waiting TEXT,                       -- the reason's code, while she waits
   tried INTEGER NOT NULL,             -- 1 once somebody has tried to reach her
   hidden INTEGER NOT NULL,            -- 1 while it is asked that she be deleted: in no list and no figure
-  view TEXT NOT NULL                  -- model::Supporter as JSON
+  view TEXT NOT NULL,                 -- model::Supporter as JSON, of this record alone
+  shown_under INTEGER,                -- whose row shows her set of joined records, its own included; NULL: one record
+  listed INTEGER NOT NULL             -- 1: in lists. In a set only the first, whose rung, conflicts and tried are the set's
 ) STRICT;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
 CREATE INDEX supporter_hidden ON supporter (document) WHERE hidden = 1;
 CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
 CREATE INDEX supporter_care ON supporter (looked_after_by, document) WHERE looked_after_by IS NOT NULL;
+CREATE INDEX supporter_under ON supporter (shown_under, home) WHERE shown_under IS NOT NULL;
+
+-- Which records say that another one is the same person's. Made from documents; the other need not be here.
+CREATE TABLE same (
+  document INTEGER NOT NULL,          -- which says so
+  other BLOB NOT NULL,                -- doc_id
+  PRIMARY KEY (document, other)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX same_other ON same (other);
+
+-- The same, said at this node only, of records that no single chapter may see both of. Not part of the view; no feed reads it.
+CREATE TABLE same_here (
+  document INTEGER NOT NULL,
+  other INTEGER NOT NULL,
+  by TEXT NOT NULL,                   -- login
+  at INTEGER NOT NULL,                -- Unix ms
+  PRIMARY KEY (document, other)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX same_here_other ON same_here (other);
 
 -- By what she can be found exactly: e-mail addresses and telephone numbers.
 CREATE TABLE reach (
@@ -288,7 +309,7 @@ INSERT INTO fts (fts, rank) VALUES ('secure-delete', 1);
 
 -- Figures kept in the transaction that changes them.
 CREATE TABLE counter (
-  scope INTEGER NOT NULL,             -- scope.id of the chapter; 0: waiting
+  scope INTEGER NOT NULL,             -- scope.id of the chapter; 0: waiting; -1: less whom several chapters count
   name TEXT NOT NULL,
   value INTEGER NOT NULL,
   PRIMARY KEY (scope, name)

@@ -61,6 +61,7 @@ struct PersonPage {
     rung_class: String,
     chapter: String,
     why: Option<String>,
+    joined: Option<String>,
     writable: bool,
     hub: bool,
     fields: Vec<FieldView>,
@@ -89,15 +90,15 @@ fn material(node: &Node, id: &str) -> Result<Material, NodeError> {
     node.settle()?;
     node.read(|read| {
         let person = read.person(read.resolve(id)?.document)?;
-        let her = person.supporter.id;
-        let (notes, private_fields) = (read.notes(her)?, read.private_fields(her)?);
-        Ok(Material {
-            proposals: read.proposals(Some(her))?,
-            notes,
-            private_fields,
-            settings: read.settings()?,
-            person,
-        })
+        let (mut proposals, mut notes): (Vec<ProposalRow>, Vec<Note>) = (Vec::new(), Vec::new());
+        let mut private_fields: Vec<(String, String)> = Vec::new();
+        for record in person.supporter.ids() {
+            proposals.extend(read.proposals(Some(record))?);
+            notes.extend(read.notes(record)?);
+            private_fields.extend(read.private_fields(record)?);
+        }
+        notes.sort_by_key(|note| std::cmp::Reverse(note.at));
+        Ok(Material { proposals, notes, private_fields, settings: read.settings()?, person })
     })
 }
 
@@ -145,6 +146,7 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
         rung_class: format!("rung-{}", position + 1),
         chapter: person.chapter_name.clone().unwrap_or_else(|| "Waiting for a chapter".to_owned()),
         why,
+        joined: joined_words(her),
         writable: person.state == store::DocState::Live || person.state == store::DocState::Kept,
         hub: site.node.is_hub(),
         fields: EDITED.iter().map(|name| FieldView { name, label: label(name), value: value_of(her, name) }).collect(),
@@ -211,7 +213,18 @@ fn contacts(her: &Supporter) -> Vec<(String, String)> {
     let custom = her.custom.iter().map(|(name, value)| (label(name), value.expose().to_owned()));
     let tags: Vec<&str> = her.tags.iter().map(String::as_str).collect();
     let tags = Some(("Tags".to_owned(), tags.join(", "))).filter(|(_, tags)| !tags.is_empty());
-    emails.chain(phones).chain(place).chain(custom).chain(tags).collect()
+    let also = her.also.iter().map(|(field, values)| {
+        let values: Vec<&str> = values.iter().map(Personal::expose).collect();
+        (format!("{}, also", label(field)), values.join(", "))
+    });
+    emails.chain(phones).chain(place).chain(custom).chain(tags).chain(also).collect()
+}
+
+/// That she is shown for several records, with their ids: what is written here goes into the first.
+fn joined_words(her: &Supporter) -> Option<String> {
+    let others: Vec<String> = her.merged.iter().map(ToString::to_string).collect();
+    let words = || format!("Shown together with what is known of her as {}.", others.join(" and "));
+    (!others.is_empty()).then(words)
 }
 
 fn consent_words(said: &model::Consent) -> String {
