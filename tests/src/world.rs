@@ -198,7 +198,7 @@ impl World {
             // Only what was written to someone who had left already is not taken.
             for refusal in node.reader.at_once(|read| read.refusals(1000))? {
                 let held = node.reader.at_once(|read| read.holders(refusal.document))?;
-                let taken = !held.contains(&refusal.scope);
+                let taken = refusal.scope.is_none_or(|scope| !held.contains(&scope));
                 ensure!(taken, "node {n} refused something: {refusal:?}, held by {held:?}");
             }
         }

@@ -15,6 +15,7 @@ mod serve;
 mod shared;
 mod status;
 mod table;
+mod wrote;
 
 pub use config::Config;
 pub use failure::Failure;

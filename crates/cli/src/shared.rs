@@ -3,6 +3,7 @@
 mod arguments;
 mod going;
 mod merging;
+mod refused;
 mod run;
 
 pub(crate) use arguments::Handover;

@@ -3,13 +3,22 @@
 use model::ScopeId;
 use node::Node;
 use serde_json::json;
+use store::Recounted;
 use web::status_json;
 
 use crate::{Failure, Out, table};
 
+/// How long `status` says that the database was put back or copied, in ms: a week, in which somebody looks.
+const COPIED_SAID_MS: i64 = 7 * 24 * 3600 * 1000;
+
 pub(crate) fn status(node: &Node, out: Out) -> Result<(), Failure> {
     let tally = node.tally()?;
     let made = status_json(node, &tally)?;
+    let (recounted, rolled_back) = node.read(|read| Ok((read.recounted()?, read.rolled_back()?)))?;
+    let copied = match rolled_back.filter(|at| node.now().since(*at) < COPIED_SAID_MS) {
+        Some(at) => Some(format!("{}: {}", at.for_people(), node.copied_words()?)),
+        None => None,
+    };
     out.result(&made, || {
         let row = node.row();
         let mut lines = vec![format!("{} ({}): {} supporters", row.name, row.kind.word(), tally.supporters)];
@@ -33,14 +42,27 @@ pub(crate) fn status(node: &Node, out: Out) -> Result<(), Failure> {
             (tally.waiting, "waiting for a chapter"),
             (tally.conflicts, "with a conflict"),
             (tally.proposals, "proposals"),
-            (tally.quarantined, "records that could not be read"),
-            (tally.refused, "changes refused"),
+            (tally.quarantined, "records that could not be read (`people unreadable`)"),
+            (tally.refused, "changes refused (`refused list`)"),
             (tally.unfolded, "not folded yet"),
         ];
         lines.extend(needs.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+        lines.extend(recounted.as_ref().map(counted_line));
+        lines.extend(copied);
         lines.join("\n")
     });
     Ok(())
+}
+
+/// What counting everything again last came to, in one line.
+fn counted_line(last: &Recounted) -> String {
+    let at = last.at.for_people();
+    let what: Vec<&str> = last.found.iter().map(|each| each.what.as_str()).collect();
+    if what.is_empty() {
+        format!("counted again {at}: nothing differs")
+    } else {
+        format!("counted again {at}: {} differ, see `verify`", what.join(", "))
+    }
 }
 
 pub(crate) fn verify(node: &Node, out: Out) -> Result<(), Failure> {

@@ -244,7 +244,11 @@ impl Driver<'_> {
                 self.state.send_replace(Some(state));
             }
             Effect::Close(error) => {
-                let anew = matches!(error, ProtocolError::RolledBack | ProtocolError::Bye { come_back: true, .. });
+                if error == ProtocolError::RolledBack {
+                    let (node, words) = (self.node.clone(), error.to_string());
+                    return Err(Ended::Anew(blocking(move || node.copied_words()).await.unwrap_or(words)));
+                }
+                let anew = matches!(error, ProtocolError::Bye { come_back: true, .. });
                 let words = if let ProtocolError::Bye { reason, .. } = error { reason } else { error.to_string() };
                 return Err(if anew { Ended::Anew(words) } else { Ended::Refused(words) });
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use model::{ActorId, NodeId, Timestamp};
 use record::Stamp;
-use store::{Difference, NodeKind, NodeRow, Read, Reader, Store, StoreError, Tally, Tx};
+use store::{Difference, NodeKind, NodeRow, PROGRAM_VERSION, Read, Reader, Store, StoreError, Tally, Tx};
 use tokio::sync::{oneshot, watch};
 
 use crate::connect::Connector;
@@ -181,12 +181,16 @@ impl Node {
         self.0.queue.submit(Priority::Interactive, job, answer);
     }
 
-    /// Begins a new life of the database: a new incarnation, and nothing more is written by the actor of the old one.
+    /// Begins a new life of the database, which was found to be rolled back or copied: a new incarnation, and nothing more is
+    /// written by the actor of the old one.
     pub(crate) fn begin_life(&self) -> Result<(), NodeError> {
         *self.0.actor.lock().unwrap_or_else(PoisonError::into_inner) = draw::actor();
         self.0.begun_life.store(true, Ordering::Relaxed);
-        let incarnation = draw::incarnation();
-        self.write(Priority::Interactive, move |tx| tx.begin_life(incarnation))
+        let (incarnation, at) = (draw::incarnation(), draw::now());
+        self.write(Priority::Interactive, move |tx| {
+            tx.begin_life(incarnation)?;
+            tx.set_rolled_back(at)
+        })
     }
 
     /// Whether this process has found its database rolled back already.
@@ -220,12 +224,16 @@ impl Node {
         self.0.serves.load(Ordering::Relaxed) || ServeLock::is_held(&self.0.directory)
     }
 
-    /// Waits until what is logged is folded, at most 2 s; without a server, folds it here.
+    /// Waits until what is logged is folded, at most 2 s; without a server, folds it here, and tries again what another
+    /// version of this program could not read.
     ///
     /// # Errors
     /// When the database can't be read.
     pub fn settle(&self) -> Result<(), NodeError> {
         let began = Instant::now();
+        if self.read(|read| read.waits_for_version(PROGRAM_VERSION))? && !self.is_served() {
+            crate::folding::retry_unread(self)?;
+        }
         while self.read(|read| read.unfolded())? > 0 && began.elapsed() < FOLD_WAIT {
             if self.is_served() {
                 std::thread::sleep(FOLD_POLL);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use engine::LinkState;
 use sha2::{Digest as _, Sha256};
-use store::{FEED_ROWS_KEPT, InviteOutcome, LinkId, LinkStanding, NodeKind};
+use store::{InviteOutcome, LinkId, LinkStanding, NodeKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -28,7 +28,7 @@ use crate::wire::enrolment::enrolment_server::{Enrolment, EnrolmentServer};
 use crate::wire::enrolment::{EnrolReply, EnrolRequest, LookReply, LookRequest};
 use crate::wire::sync as wire;
 use crate::wire::sync::sync_server::{Sync, SyncServer};
-use crate::{Node, NodeError, Priority, dial, draw, folding};
+use crate::{Node, NodeError, Priority, dial, draw, folding, house};
 
 /// How often a serving node looks whether another process has written: well within the 300 ms that are promised.
 const WATCH: Duration = Duration::from_millis(50);
@@ -36,8 +36,6 @@ const WATCH: Duration = Duration::from_millis(50);
 const SYNC_PATIENCE: Duration = Duration::from_secs(60);
 /// How often `sync` opens a link again that was ended for a fresh beginning: once for each end, and one more.
 const EXCHANGES_MAX: usize = 3;
-/// How often a serving node looks for what is too old to be kept.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How long `sync` beside a server waits for that server's link.
 const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -118,7 +116,7 @@ impl Serving {
         start_watcher(node, &serving.ended)?;
         start_folding(node, &serving.ended);
         serving.tasks.spawn(dial::keep(node.clone(), serving.stop.clone()));
-        serving.tasks.spawn(keep_house(node.clone(), serving.stop.clone()));
+        serving.tasks.spawn(house::keep_house(node.clone(), serving.stop.clone()));
         Ok(serving)
     }
 
@@ -166,29 +164,6 @@ fn start_folding(node: &Node, ended: &Arc<AtomicBool>) {
     std::thread::spawn(move || folding::fold_loop(&folding_node, &folding_ended, &woken));
     let mut changes = node.changes();
     tokio::spawn(async move { while changes.changed().await.is_ok() && wake.send(()).is_ok() {} });
-}
-
-/// Lets old feed rows go, a few at a time, as long as the node serves.
-async fn keep_house(node: Node, stop: CancellationToken) {
-    let mut round = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = round.tick() => {}
-        }
-        loop {
-            let trimming = node.clone();
-            let trim = move || trimming.write(Priority::Bulk, |tx| tx.trim_feeds(FEED_ROWS_KEPT));
-            match blocking(trim).await {
-                Ok(0) => break,
-                Ok(rows) => tracing::debug!(rows, "old feed rows went"),
-                Err(error) => {
-                    tracing::warn!(%error, "old feed rows could not go; it is tried again");
-                    break;
-                }
-            }
-        }
-    }
 }
 
 async fn accept<I, S>(node: Node, incoming: I, stop: CancellationToken)

@@ -8,10 +8,12 @@
 mod fold;
 mod inspect;
 mod other;
+mod rebuild;
 mod record;
 mod register;
 mod view;
 mod write;
+mod wrote;
 
 pub use fold::{FoldError, fold};
 pub use inspect::{
@@ -20,3 +22,4 @@ pub use inspect::{
 pub use record::{Corrupt, Record, SAVED_BYTES_MAX, Stamp, Written};
 pub use register::{Agreement, Register, rung_in_force};
 pub use write::{Value, Write, from_sign_up, proposals_of};
+pub use wrote::{ReadChange, Wrote, read_change};

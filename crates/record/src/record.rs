@@ -29,7 +29,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn options(&self) -> CommitOptions {
+    pub(crate) fn options(&self) -> CommitOptions {
         let mut end = self.author.len().min(crate::MESSAGE_BYTES_MAX);
         while !self.author.is_char_boundary(end) {
             end -= 1;
@@ -77,12 +77,22 @@ impl Record {
     /// # Panics
     /// If an entry names a key twice in a way that Automerge refuses, which a map can't.
     pub fn create(id: DocId, kind: Kind, entries: Vec<(String, Value)>, stamp: &Stamp) -> (Self, Written) {
+        let scalars = entries.into_iter().map(|(key, value)| (key, value.into_scalar())).collect();
+        Self::create_from(id, kind, scalars, stamp)
+    }
+
+    pub(crate) fn create_from(
+        id: DocId,
+        kind: Kind,
+        entries: Vec<(String, ScalarValue)>,
+        stamp: &Stamp,
+    ) -> (Self, Written) {
         let mut map: std::collections::HashMap<String, hydrate::Value> = std::collections::HashMap::new();
         map.insert("id".to_owned(), hydrate::Value::Scalar(ScalarValue::Str(id.to_string().into())));
         if kind != Kind::Supporter {
             map.insert("kind".to_owned(), hydrate::Value::Scalar(ScalarValue::Str(kind.word().into())));
         }
-        map.extend(entries.into_iter().map(|(key, value)| (key, hydrate::Value::Scalar(value.into_scalar()))));
+        map.extend(entries.into_iter().map(|(key, value)| (key, hydrate::Value::Scalar(value))));
         let mut doc = Automerge::new().with_actor(automerge::ActorId::from(stamp.actor));
         let mut transaction = doc.transaction();
         transaction

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use model::{DocId, Kind, ScopeId, ScopeSum};
+use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
 use record::Record;
 use rusqlite::params;
 
 use crate::rows::split_hashes;
 use crate::same::{counted, named, whole};
 use crate::view::View;
-use crate::{Read, StoreError};
+use crate::{Read, StoreError, Tx};
+
+/// The most differences that are kept of a counting: who has more looks with `verify`.
+const KEPT_MAX: usize = 20;
+/// The longest words that are kept of one, in characters.
+const WORDS_CHARS_MAX: usize = 500;
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +23,15 @@ pub struct Difference {
     pub what: String,
     /// How it differs.
     pub words: String,
+}
+
+/// What counting everything again last came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recounted {
+    /// When.
+    pub at: Timestamp,
+    /// What differed.
+    pub found: Vec<Difference>,
 }
 
 fn difference(what: impl Into<String>, words: impl Into<String>) -> Difference {
@@ -63,24 +77,42 @@ impl Read<'_> {
     }
 
     fn check_sums(&self) -> Result<Vec<Difference>, StoreError> {
-        let scopes = self.all("read scopes", "SELECT scope FROM scope", [], |row| row.get(0))?;
         let mut found = Vec::new();
-        for scope in scopes.into_iter().map(ScopeId::from_bytes) {
-            let kept = self.known_scope(scope)?;
-            let (sum, count) = self.recount(scope)?;
-            if kept.sum != sum || kept.count != count {
-                let words = format!("kept {} of {} documents, counted {sum} of {count}", kept.sum, kept.count);
-                found.push(difference(format!("sum of scope {scope}"), words));
-            }
-            let sql = "SELECT count(*), coalesce(min(seq), ?1) FROM feed WHERE scope = ?2";
-            let counted = self.one("count feed rows", sql, params![kept.next_seq, kept.id], |row| {
-                Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?))
-            })?;
-            let (rows, first) = counted.unwrap_or_default();
-            if rows != kept.next_seq - first {
-                let words = format!("{rows} rows from {first} to {}", kept.next_seq - 1);
-                found.push(difference(format!("feed of scope {scope}"), words));
-            }
+        for scope in self.scopes()? {
+            found.extend(self.check_scope(scope)?);
+        }
+        Ok(found)
+    }
+
+    /// Every scope that is known here.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn scopes(&self) -> Result<Vec<ScopeId>, StoreError> {
+        let scopes = self.all("read scopes", "SELECT scope FROM scope ORDER BY id", [], |row| row.get(0))?;
+        Ok(scopes.into_iter().map(ScopeId::from_bytes).collect())
+    }
+
+    /// What differs in a scope: its sum and count, its feed.
+    ///
+    /// # Errors
+    /// When rows can't be read, or the scope is not known.
+    pub fn check_scope(&self, scope: ScopeId) -> Result<Vec<Difference>, StoreError> {
+        let mut found = Vec::new();
+        let kept = self.known_scope(scope)?;
+        let (sum, count) = self.recount(scope)?;
+        if kept.sum != sum || kept.count != count {
+            let words = format!("kept {} of {} documents, counted {sum} of {count}", kept.sum, kept.count);
+            found.push(difference(format!("sum of scope {scope}"), words));
+        }
+        let sql = "SELECT count(*), coalesce(min(seq), ?1) FROM feed WHERE scope = ?2";
+        let counted = self.one("count feed rows", sql, params![kept.next_seq, kept.id], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?))
+        })?;
+        let (rows, first) = counted.unwrap_or_default();
+        if rows != kept.next_seq - first {
+            let words = format!("{rows} rows from {first} to {}", kept.next_seq - 1);
+            found.push(difference(format!("feed of scope {scope}"), words));
         }
         Ok(found)
     }
@@ -157,7 +189,11 @@ impl Read<'_> {
         Ok(found)
     }
 
-    fn check_counters(&self) -> Result<Vec<Difference>, StoreError> {
+    /// What differs in the counters.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn check_counters(&self) -> Result<Vec<Difference>, StoreError> {
         let read =
             |row: &rusqlite::Row<'_>| Ok(((row.get::<_, i64>(0)?, row.get::<_, String>(1)?), row.get::<_, i64>(2)?));
         let kept = self.all("read counters", "SELECT scope, name, value FROM counter WHERE value != 0", [], read)?;
@@ -180,5 +216,37 @@ impl Read<'_> {
             return Ok(Vec::new());
         }
         Ok(vec![difference("counters", format!("kept {kept:?}, counted {recount:?}"))])
+    }
+}
+
+impl Read<'_> {
+    /// What counting again last came to; `None` before the first time.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn recounted(&self) -> Result<Option<Recounted>, StoreError> {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<String>>(1)?));
+        let found = self.one("read what was counted", "SELECT checked, check_found FROM node", [], read)?;
+        let (Some(at), found) = found.unwrap_or_default() else { return Ok(None) };
+        let found: Vec<(String, String)> = match found {
+            Some(json) => serde_json::from_str(&json).map_err(|_| StoreError::Corrupt("node"))?,
+            None => Vec::new(),
+        };
+        let found = found.into_iter().map(|(what, words)| Difference { what, words }).collect();
+        Ok(Some(Recounted { at: Timestamp::from_millis(at), found }))
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps what counting again came to, as much as a person reads.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn set_recounted(&self, recounted: &Recounted) -> Result<(), StoreError> {
+        let short = |each: &Difference| (each.what.clone(), each.words.chars().take(WORDS_CHARS_MAX).collect());
+        let found: Vec<(String, String)> = recounted.found.iter().take(KEPT_MAX).map(short).collect();
+        let json = serde_json::to_string(&found).map_err(|_| StoreError::Corrupt("node"))?;
+        let sql = "UPDATE node SET checked = ?, check_found = ?";
+        self.run("keep what was counted", sql, params![recounted.at.as_millis(), json]).map(drop)
     }
 }

@@ -94,6 +94,8 @@ pub struct NewDocument {
     kind: Kind,
     actor: ActorId,
     written: Written,
+    /// What follows the first change, in order.
+    rest: Vec<Written>,
     saved: Vec<u8>,
     view: View,
 }
@@ -101,22 +103,28 @@ pub struct NewDocument {
 impl NewDocument {
     /// Prepares a new document: the work that needs no transaction.
     pub fn new(id: DocId, kind: Kind, record: &Record, written: Written, actor: ActorId, ladder: &Ladder) -> Self {
-        Self { id, kind, actor, written, saved: record.save(), view: View::of(record, kind, ladder) }
+        Self { id, kind, actor, written, rest: Vec::new(), saved: record.save(), view: View::of(record, kind, ladder) }
+    }
+
+    /// With the changes that follow the first one, where a document was made in several.
+    #[must_use]
+    pub fn followed_by(self, rest: Vec<Written>) -> Self {
+        Self { rest, ..self }
     }
 }
 
 /// An edit that waits for its commit.
 #[derive(Debug)]
 pub struct Edited {
-    id: DocId,
-    base: Base,
-    actor: ActorId,
-    written: Written,
+    pub(crate) id: DocId,
+    pub(crate) base: Base,
+    pub(crate) actor: ActorId,
+    pub(crate) written: Written,
     heads: Vec<Digest>,
     saved: Vec<u8>,
-    view: View,
+    pub(crate) view: View,
     /// Every other change, where the rows do not have them yet.
-    history: Vec<(ActorId, Written)>,
+    pub(crate) history: Vec<(ActorId, Written)>,
 }
 
 impl Edited {
@@ -208,10 +216,14 @@ impl Tx<'_> {
     /// # Errors
     /// When its id is there already.
     pub fn insert_document(&self, new: &NewDocument, scopes: &[ScopeId], state: DocState) -> Result<(), StoreError> {
-        let heads = [new.written.hash];
+        let heads = [new.rest.last().unwrap_or(&new.written).hash];
         let document = self.insert_document_row(new.id, new.kind, &heads, state, Rows::Written)?;
-        let change = self.insert_change(document, new.actor, &new.written, Came::Here, Bytes::Keep)?;
-        self.run("mark a fold", "UPDATE document SET folded = ? WHERE id = ?", params![change, document])?;
+        let mut changes = vec![self.insert_change(document, new.actor, &new.written, Came::Here, Bytes::Keep)?];
+        for written in &new.rest {
+            changes.push(self.insert_change(document, new.actor, written, Came::Here, Bytes::Keep)?);
+        }
+        let sql = "UPDATE document SET folded = ? WHERE id = ?";
+        self.run("mark a fold", sql, params![changes.last(), document])?;
         self.insert_snapshot(document, &heads, &new.saved)?;
         let mut home = None;
         for scope in scopes {
@@ -219,11 +231,15 @@ impl Tx<'_> {
             self.assign_new(row.id, document, new.id, &heads, (1, None))?;
             match row.role {
                 // What goes up is changes; what goes down is a snapshot.
-                ScopeRole::Own => self.feed(row.id, document, "change", change, None)?,
-                ScopeRole::Network | ScopeRole::Above | ScopeRole::Chapter => {
-                    self.feed(row.id, document, "enter", 1, None)?
+                ScopeRole::Own => {
+                    for change in &changes {
+                        self.feed(row.id, document, "change", *change, None)?;
+                    }
                 }
-            };
+                ScopeRole::Network | ScopeRole::Above | ScopeRole::Chapter => {
+                    self.feed(row.id, document, "enter", 1, None)?;
+                }
+            }
             home = home.or((row.role == ScopeRole::Chapter).then_some(row.id));
         }
         let home = if home.is_some() { home } else { self.home_of(document)? };
@@ -394,12 +410,10 @@ impl Tx<'_> {
     }
 
     /// Writes the narrow rows of a document that came as a snapshot.
-    pub(crate) fn index(&self, row: &DocumentRow, id: DocId) -> Result<DocumentRow, StoreError> {
-        let (_, saved) = self.snapshot(row.id)?.ok_or(StoreError::Corrupt("snapshot"))?;
-        let record = Record::load(&saved).map_err(|error| StoreError::Record(id, error))?;
+    pub(crate) fn index(&self, row: &DocumentRow, changes: &[(ActorId, Written)]) -> Result<DocumentRow, StoreError> {
         let mut folded = 0;
-        for (actor, written) in record.changes() {
-            folded = self.insert_change(row.id, actor, &written, Came::Found(None), Bytes::InSnapshot)?;
+        for (actor, written) in changes {
+            folded = self.insert_change(row.id, *actor, written, Came::Found(None), Bytes::InSnapshot)?;
         }
         self.run(
             "mark a document",
@@ -455,7 +469,7 @@ impl Came {
 pub(crate) enum Rows {
     /// They have, or get them in the same transaction.
     Written,
-    /// It came as a snapshot: they get them when it is first changed.
+    /// It came as a snapshot: they get them when it is first changed, or read in the background.
     Later,
 }
 

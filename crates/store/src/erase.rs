@@ -181,10 +181,15 @@ impl Tx<'_> {
         if self.erasure_of(row.id)?.is_some() {
             return Ok(());
         }
-        let key = self.proof_key()?;
-        for reach in self.reaches_of(row.id)? {
-            let sql = "INSERT OR REPLACE INTO fingerprint (hash, at) VALUES (?, ?)";
-            self.run("keep a hash", sql, params![key.fingerprint(&reach), at.as_millis()])?;
+        if let Some(anew) = self.made_anew(row.id)? {
+            // Only this record of hers goes: what is kept about her here stays with her, and she may be on a list.
+            self.move_private(row.id, anew)?;
+        } else {
+            let key = self.proof_key()?;
+            for reach in self.reaches_of(row.id)? {
+                let sql = "INSERT OR REPLACE INTO fingerprint (hash, at) VALUES (?, ?)";
+                self.run("keep a hash", sql, params![key.fingerprint(&reach), at.as_millis()])?;
+            }
         }
         self.forget(&row, id, Keep::Nothing)?;
         let sql = "UPDATE document SET state = 'erased' WHERE id = ?";

@@ -1,7 +1,8 @@
 //! The second stage of receiving: folding what was logged into documents, views, counters and feeds.
 //!
 //! **Invariant:** the work is done outside the transaction and committed only if nothing was folded meanwhile; what can't
-//! be folded is quarantined with its document and stands in nobody's way.
+//! be folded is quarantined with its document and stands in nobody's way. What is in quarantine is folded the same way,
+//! when another version of this program tries it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -77,11 +78,24 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn fold_work(&self, limit: usize) -> Result<Vec<FoldJob>, StoreError> {
         let sql = "SELECT doc_id FROM document WHERE dirty IS NOT NULL AND state NOT IN ('quarantined', 'erased') ORDER BY dirty LIMIT ?";
-        let dirty = self.all("look for work", sql, params![limit as i64], |row| row.get(0))?;
-        let mut jobs = Vec::with_capacity(dirty.len());
-        for id in dirty.into_iter().map(DocId::from_bytes) {
+        self.fold_jobs(self.all("look for work", sql, params![limit as i64], |row| row.get(0))?)
+    }
+
+    /// Documents in quarantine that were last tried by another version of this program, at most `limit`.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn retry_work(&self, version: &str, limit: usize) -> Result<Vec<FoldJob>, StoreError> {
+        let sql = "SELECT d.doc_id FROM quarantine q JOIN document d ON d.id = q.document
+                   WHERE q.version != ? AND d.state = 'quarantined' ORDER BY q.document LIMIT ?";
+        self.fold_jobs(self.all("look what can be tried again", sql, params![version, limit as i64], |row| row.get(0))?)
+    }
+
+    fn fold_jobs(&self, documents: Vec<[u8; 16]>) -> Result<Vec<FoldJob>, StoreError> {
+        let mut jobs = Vec::with_capacity(documents.len());
+        for id in documents.into_iter().map(DocId::from_bytes) {
             let Some(row) = self.document(id)? else { continue };
-            let Some(newest) = row.dirty else { continue };
+            let newest = row.dirty.unwrap_or(row.folded);
             let (before, saved) = self.snapshot(row.id)?.unzip();
             let pending = self.pending(&row)?;
             let heads = row.heads.clone();
@@ -110,17 +124,18 @@ impl Tx<'_> {
     pub fn put_fold(&self, folded: &Folded, at: Timestamp) -> Result<FoldOutcome, StoreError> {
         let Folded { job, outcome } = folded;
         let Some(row) = self.document(job.id)? else { return Ok(FoldOutcome::Redo) };
-        let same = row.folded == job.folded && row.dirty.is_some() && row.state == job.state;
+        let retried = job.state == DocState::Quarantined;
+        let same = row.folded == job.folded && (retried || row.dirty.is_some()) && row.state == job.state;
         if !same {
             return Ok(FoldOutcome::Redo);
         }
         let (saved, view) = match outcome {
             Ok(made) => made,
             Err(words) => {
-                if row.dirty != Some(job.newest) {
+                if row.dirty.unwrap_or(row.folded) != job.newest {
                     return Ok(FoldOutcome::Redo);
                 }
-                self.quarantine(job, words, at)?;
+                self.quarantine(&row, job.id, words, at)?;
                 return Ok(FoldOutcome::Quarantined);
             }
         };
@@ -128,22 +143,12 @@ impl Tx<'_> {
         let sql = "UPDATE document SET folded = ?1, dirty = CASE WHEN dirty > ?1 THEN dirty END WHERE id = ?2";
         self.run("mark a fold", sql, params![job.newest, job.document])?;
         self.feed_changes(job.document, job.folded, job.newest)?;
-        self.move_sums(job.document, job.id, job.before.as_deref(), &job.heads)?;
+        if retried {
+            self.release(job.document, job.id, &job.heads)?;
+        } else {
+            self.move_sums(job.document, job.id, job.before.as_deref(), &job.heads)?;
+        }
         self.put_view(job.document, view)?;
         Ok(FoldOutcome::Stands)
-    }
-
-    /// The last good view stays; the document takes no writes and leaves the sums.
-    fn quarantine(&self, job: &FoldJob, words: &str, at: Timestamp) -> Result<(), StoreError> {
-        if let Some(before) = &job.before {
-            let gone = model::ScopeSum::default().minus(model::ScopeSum::of(job.id, before));
-            for scope in self.held_in(job.document)? {
-                self.add_to_sum(scope, gone, -1);
-            }
-        }
-        let sql = "UPDATE document SET state = 'quarantined' WHERE id = ?";
-        self.run("quarantine a document", sql, params![job.document])?;
-        let sql = "INSERT OR REPLACE INTO quarantine (document, words, at) VALUES (?, ?, ?)";
-        self.run("quarantine a document", sql, params![job.document, words, at.as_millis()]).map(drop)
     }
 }

@@ -6,6 +6,7 @@ use engine::Refused;
 use model::{NodeId, ScopeId, Timestamp};
 use rusqlite::params;
 
+use crate::refused::Whose;
 use crate::{Read, StoreError, Tx};
 
 /// A link's row number.
@@ -231,12 +232,15 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO link_scope (link, scope, acknowledged) VALUES (?1, ?2, ?3)
                    ON CONFLICT DO UPDATE SET acknowledged = ?3";
-        self.run("note an ack", sql, params![link.id.0, self.known_scope(scope)?.id, seq])?;
+        let scope = self.known_scope(scope)?.id;
+        self.run("note an ack", sql, params![link.id.0, scope, seq])?;
         self.heard(link.id, at)?;
+        // Before anything is let go: a document of which something was refused stays.
+        refused.iter().try_for_each(|refused| self.note_refused(link, scope, refused, Whose::Ours, at))?;
         match link.direction {
-            Direction::Down => self.arrived(self.known_scope(scope)?.id, seq, at)?,
+            Direction::Down => self.arrived(scope, seq, at)?,
             Direction::Up => self.let_go(at)?,
         }
-        refused.iter().try_for_each(|refused| self.note_refused(link, refused, "ours", at))
+        if refused.is_empty() { Ok(()) } else { self.bound_refused(link) }
     }
 }

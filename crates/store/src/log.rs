@@ -10,12 +10,14 @@ use rusqlite::params;
 
 use crate::document::{Bytes, Came, DocState, DocumentRow, ORIGIN_UNKNOWN, Rows};
 use crate::link::{Direction, LinkRow};
+use crate::refused::Whose;
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
+use crate::snapshots::load_sound;
 use crate::view::{Shown, View};
 use crate::{Read, StoreError, Tx};
 
-/// The most refused changes kept for people to read: beyond it the oldest go.
-const REFUSED_ROWS_MAX: i64 = 10_000;
+/// Why a change to a record whose snapshot can't be read is not taken: the record comes again, and the change with it.
+const UNREAD: &str = "the record as it came can't be read here: comparing brings it again";
 
 /// Why an entry is not taken.
 pub(crate) struct NotTaken(RefusedWhy, String);
@@ -141,33 +143,14 @@ impl Tx<'_> {
         for (entry, found) in batch.entries.iter().zip(found) {
             if let Err(NotTaken(why, words)) = self.take(&source, entry, found)? {
                 let refusal = Refused { seq: entry.seq, document: entry.document, why, words };
-                self.note_refused(link, &refusal, "theirs", at)?;
+                self.note_refused(link, scope.id, &refusal, Whose::Theirs, at)?;
                 refused.push(refusal);
             }
         }
-        Ok(refused)
-    }
-
-    pub(crate) fn note_refused(
-        &self,
-        link: &LinkRow,
-        refused: &Refused,
-        whose: &'static str,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        if self.document(refused.document)?.is_some_and(|row| row.state == DocState::Erased) {
-            // What was written to someone who is erased is meant to go.
-            return Ok(());
+        if !refused.is_empty() {
+            self.bound_refused(link)?;
         }
-        let why = match refused.why {
-            RefusedWhy::Malformed => "malformed",
-            RefusedWhy::NotYours => "not_yours",
-            RefusedWhy::Missing => "missing",
-        };
-        let sql = "INSERT INTO refused (link, doc_id, whose, why, words, at) VALUES (?, ?, ?, ?, ?, ?)";
-        let row = params![link.id.0, refused.document.as_bytes(), whose, why, refused.words, at.as_millis()];
-        let id = self.insert("note a refused change", sql, row)?;
-        self.run("bound the refused", "DELETE FROM refused WHERE id <= ?", params![id - REFUSED_ROWS_MAX]).map(drop)
+        Ok(refused)
     }
 
     fn take(&self, source: &Source<'_>, entry: &Entry, found: &Found) -> Taken {
@@ -205,7 +188,10 @@ impl Tx<'_> {
             Some(row) if row.heads.contains(&inspected.hash) => {
                 return self.known_to_bringer(source, &row, id, inspected).map(Ok);
             }
-            Some(row) if !row.indexed => Some(self.index(&row, id)?),
+            Some(row) if !row.indexed => match self.indexed(&row, id, source.at)? {
+                Some(row) => Some(row),
+                None => return Ok(Err(NotTaken(RefusedWhy::Missing, UNREAD.to_owned()))),
+            },
             Some(row) => Some(row),
         };
         let Some(row) = row else { return self.take_new(source, id, inspected, bytes) };
@@ -397,6 +383,9 @@ impl Tx<'_> {
     /// A document that is here already: its assignment is renewed, and changes that are new are logged one by one.
     fn enter_known(&self, source: &Source<'_>, entering: &Entering<'_>, row: &DocumentRow) -> Taken {
         let scope_row = source.scope_row;
+        if row.state == DocState::Quarantined && !row.indexed {
+            return self.enter_unread(source, entering, row);
+        }
         let held = self.held_in(row.id)?.contains(&scope_row);
         self.begin_assignment(scope_row, row, entering.id, entering.epoch.cast_signed(), Some(entering.proof))?;
         if !held {
@@ -420,6 +409,23 @@ impl Tx<'_> {
                 return Ok(taken);
             }
         }
+        Ok(Ok(()))
+    }
+
+    /// A document that came as a snapshot and can't be read comes again: whole, it takes that one's place. Nothing was
+    /// written to it here, for that begins with reading it.
+    fn enter_unread(&self, source: &Source<'_>, entering: &Entering<'_>, row: &DocumentRow) -> Taken {
+        let record = match load_sound(entering.snapshot, entering.id, entering.heads) {
+            Ok(record) => record,
+            Err(words) => return Ok(Err(NotTaken(RefusedWhy::Malformed, words))),
+        };
+        let epoch = entering.epoch.cast_signed();
+        self.begin_assignment(source.scope_row, row, entering.id, epoch, Some(entering.proof))?;
+        let sql = "UPDATE document SET heads = ? WHERE id = ?";
+        self.run("store a document", sql, params![join_hashes(entering.heads), row.id])?;
+        self.put_snapshot(row.id, entering.heads, entering.snapshot)?;
+        self.release(row.id, entering.id, entering.heads)?;
+        self.put_view(row.id, &View::of(&record, row.kind, &self.settings()?.ladder))?;
         Ok(Ok(()))
     }
 

@@ -103,6 +103,15 @@ impl Read<'_> {
         Ok(found.flatten().map(Timestamp::from_millis))
     }
 
+    /// When a peer last knew more of this database than it did itself: it was put back, or is a copy of one that went on.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn rolled_back(&self) -> Result<Option<Timestamp>, StoreError> {
+        let found = self.one("read when it was rolled back", "SELECT rolled_back FROM node", [], |row| row.get(0))?;
+        Ok(found.flatten().map(Timestamp::from_millis))
+    }
+
     /// Where children reach this node, as it last served.
     ///
     /// # Errors
@@ -136,6 +145,14 @@ impl Tx<'_> {
     /// When the row can't be written.
     pub fn begin_life(&self, incarnation: Incarnation) -> Result<(), StoreError> {
         self.run("begin a new life", "UPDATE node SET incarnation = ?", params![incarnation.as_bytes()]).map(drop)
+    }
+
+    /// Notes that a peer knew more of this database than it did itself.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn set_rolled_back(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.run("note a rollback", "UPDATE node SET rolled_back = ?", params![at.as_millis()]).map(drop)
     }
 
     /// Renames the node.

@@ -285,8 +285,10 @@ impl Read<'_> {
         let read = |row: &Row<'_>| {
             Ok(Resolved { document: DocId::from_bytes(row.get(0)?), event: Some(EventId::from_bytes(row.get(1)?)) })
         };
+        // Of a record that was made anew the old one, which has the same events, is hidden until it is gone.
         let columns = "SELECT d.doc_id, e.event_id FROM event e JOIN document d ON d.id = e.document
-                       WHERE d.state != 'erased' AND";
+                       JOIN supporter v ON v.document = e.document
+                       WHERE d.state != 'erased' AND v.hidden = 0 AND";
         let (low, high) = (padded(digits, '0'), padded(digits, 'f'));
         let sql = format!("{columns} e.event_id BETWEEN unhex(?) AND unhex(?) LIMIT 2");
         let found = self.all("find an event", &sql, params![low, high], read)?;

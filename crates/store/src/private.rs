@@ -1,6 +1,7 @@
 //! What a chapter keeps to itself about a supporter.
 //!
-//! **Invariant:** no other module reads these tables; no feed can.
+//! **Invariant:** no other module reads these tables; no feed can. A text stays with its person when her record is made
+//! anew.
 
 use model::{DocId, EventId, Personal, Timestamp};
 use rusqlite::params;
@@ -121,6 +122,14 @@ impl Tx<'_> {
             note.at.as_millis()
         ];
         self.run("keep a note", sql, row).map(drop)
+    }
+
+    /// What is kept about someone goes over to her other record; of a field that both have, that one's stays.
+    pub(crate) fn move_private(&self, from: i64, to: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE private_note SET document = ? WHERE document = ?";
+        self.run("keep notes with her", sql, params![to, from])?;
+        let sql = "UPDATE OR IGNORE private_field SET document = ? WHERE document = ?";
+        self.run("keep private fields with her", sql, params![to, from]).map(drop)
     }
 
     /// Keeps a field that the network has not declared.

@@ -138,6 +138,12 @@ impl Tx<'_> {
         self.one("store a proposal", sql, row, |row| row.get(0))?.ok_or(StoreError::Corrupt("proposal"))
     }
 
+    /// What waits for a word about someone goes over to her other record.
+    pub(crate) fn move_proposals(&self, from: i64, to: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE proposal SET document = ? WHERE document = ? AND state = 'open'";
+        self.run("keep proposals with her", sql, params![to, from]).map(drop)
+    }
+
     /// Ends a proposal. A dropped value is forgotten.
     ///
     /// # Errors

@@ -26,13 +26,14 @@ pub enum Answered {
 }
 
 impl Read<'_> {
-    /// Who has one of these e-mail addresses; of several, the one who came first.
+    /// Who has one of these e-mail addresses; of several, the one who came first and is not asked to be deleted.
     ///
     /// # Errors
     /// When rows can't be read.
     pub fn match_emails(&self, emails: &[EmailAddress]) -> Result<Match, StoreError> {
         let sql = "SELECT d.doc_id FROM reach r JOIN document d ON d.id = r.document
-                   WHERE r.value = ? ORDER BY d.doc_id LIMIT 1";
+                   LEFT JOIN supporter v ON v.document = r.document
+                   WHERE r.value = ? ORDER BY coalesce(v.hidden, 0), d.doc_id LIMIT 1";
         for email in emails {
             let found = self.one("match an address", sql, params![email.as_str()], |row| row.get(0))?;
             if let Some(id) = found {

@@ -1,6 +1,6 @@
 //! The figures of `status`: counters, never scans.
 
-use model::{DocId, ScopeId, Timestamp};
+use model::{DocId, ScopeId};
 use rusqlite::params;
 
 use crate::same::WAITS;
@@ -32,43 +32,7 @@ pub struct Tally {
     pub unfolded: u64,
 }
 
-/// A change that was not taken.
-#[derive(Clone, Debug)]
-pub struct Refusal {
-    /// The document.
-    pub document: DocId,
-    /// The scope of the link on which it was not taken, beside the network's.
-    pub scope: ScopeId,
-    /// Whose change it was: `ours` was refused by the other end, `theirs` here.
-    pub whose: String,
-    /// Why, as a word.
-    pub why: String,
-    /// Why, for a person.
-    pub words: String,
-    /// When.
-    pub at: Timestamp,
-}
-
 impl Read<'_> {
-    /// Changes that were not taken, the newest first.
-    ///
-    /// # Errors
-    /// When rows can't be read.
-    pub fn refusals(&self, limit: usize) -> Result<Vec<Refusal>, StoreError> {
-        let sql = "SELECT r.doc_id, r.whose, r.why, r.words, r.at, s.scope FROM refused r JOIN link l ON l.id = r.link
-                   JOIN scope s ON s.id = l.scope ORDER BY r.id DESC LIMIT ?";
-        self.all("list what was refused", sql, params![limit as i64], |row| {
-            Ok(Refusal {
-                document: DocId::from_bytes(row.get(0)?),
-                whose: row.get(1)?,
-                why: row.get(2)?,
-                words: row.get(3)?,
-                at: Timestamp::from_millis(row.get(4)?),
-                scope: ScopeId::from_bytes(row.get(5)?),
-            })
-        })
-    }
-
     /// The figures of this node.
     ///
     /// # Errors

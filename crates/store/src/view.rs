@@ -101,6 +101,40 @@ impl Read<'_> {
     }
 }
 
+impl Read<'_> {
+    /// Whether what is stored says the same as what was made from the record.
+    pub(crate) fn shows(&self, document: i64, view: &View) -> Result<bool, StoreError> {
+        match view {
+            View::Supporter(shown) => {
+                let made = &shown.supporter;
+                let same = |before: Before| before.view == *made;
+                Ok(self.before(document)?.is_some_and(same))
+            }
+            View::Card(card) => {
+                let sql = "SELECT view FROM card WHERE document = ?";
+                let json = self.one("read a card", sql, params![document], |row| row.get::<_, String>(0))?;
+                Ok(json.and_then(|json| serde_json::from_str::<ChapterCard>(&json).ok()).as_ref() == Some(card))
+            }
+            View::Nothing => Ok(true),
+        }
+    }
+
+    /// The record that was made anew from this one, if it is here. An event stands in two records for no other reason, but
+    /// for a move, which is written into each of a person's joined records.
+    pub(crate) fn made_anew(&self, document: i64) -> Result<Option<i64>, StoreError> {
+        let Some(before) = self.before(document)? else { return Ok(None) };
+        for event in before.view.events.iter().filter(|event| !matches!(event.body, Body::Move { .. })) {
+            let sql = "SELECT document FROM event WHERE event_id = ? AND document > ? LIMIT 1";
+            let row = params![event.id.as_bytes(), document];
+            let anew = self.one("look for her other record", sql, row, |row| row.get::<_, i64>(0))?;
+            if anew.is_some() {
+                return Ok(anew);
+            }
+        }
+        Ok(None)
+    }
+}
+
 impl Tx<'_> {
     pub(crate) fn put_view(&self, document: i64, view: &View) -> Result<(), StoreError> {
         match view {

@@ -46,7 +46,13 @@ pub(crate) fn words_of(supporter: &Supporter) -> BTreeSet<String> {
     let phones = supporter.phones.iter().flat_map(|phone| [phone.number.digits(), phone.number.national()]);
     let tags = supporter.tags.iter().map(String::as_str);
     let places = supporter.addresses.iter().flat_map(|address| address.postal_code.iter().chain(&address.locality));
-    let texts = names.into_iter().chain(also).chain(emails).chain(phones).chain(tags).chain(places.map(model::Personal::expose));
+    let texts = names
+        .into_iter()
+        .chain(also)
+        .chain(emails)
+        .chain(phones)
+        .chain(tags)
+        .chain(places.map(model::Personal::expose));
     texts.flat_map(words).collect()
 }
 

@@ -3,7 +3,7 @@
 use model::{Event, Timestamp};
 use node::{Node, NodeError};
 use serde_json::{Map, Value, json};
-use store::{ChapterRow, Direction, LinkRow, PersonRow, SCHEMA_VERSION, Tally};
+use store::{ChapterRow, Difference, Direction, LinkRow, PersonRow, SCHEMA_VERSION, Tally};
 
 /// A person in JSON, as the contract has her.
 pub fn person_json(person: &PersonRow) -> Value {
@@ -69,6 +69,9 @@ fn link_json(link: &LinkRow, now: Timestamp) -> Value {
 /// When the database can't be read.
 pub fn status_json(node: &Node, tally: &Tally) -> Result<Value, NodeError> {
     let (links, settings) = node.read(|read| Ok((read.links()?, read.settings()?)))?;
+    let (recounted, rolled_back) = node.read(|read| Ok((read.recounted()?, read.rolled_back()?)))?;
+    let found = |each: &Difference| json!({"what": each.what, "words": each.words});
+    let check_found: Vec<Value> = recounted.iter().flat_map(|last| last.found.iter().map(found)).collect();
     let (row, now) = (node.row(), node.now());
     let bytes: u64 = ["", "-wal"]
         .iter()
@@ -92,6 +95,7 @@ pub fn status_json(node: &Node, tally: &Tally) -> Result<Value, NodeError> {
         "links": links.iter().map(|link| link_json(link, now)).collect::<Vec<_>>(),
         "conflicts": tally.conflicts, "proposals": tally.proposals, "quarantined": tally.quarantined,
         "refused": tally.refused, "missing": tally.missing, "unfolded": tally.unfolded,
+        "checked_at": recounted.map(|last| last.at), "check_found": check_found, "rolled_back_at": rolled_back,
         "backup_age_seconds": node.backup_age(now)?, "handed_over_at": node.handed_over()?,
         "served": node.is_served(), "version": env!("CARGO_PKG_VERSION"),
     });

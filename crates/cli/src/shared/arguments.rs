@@ -111,6 +111,9 @@ pub enum Shared {
     /// People who go from one chapter to another, or back to the network
     #[command(subcommand)]
     Transfers(Transfers),
+    /// Changes that were not taken, here or by another node: who wrote what, why not, and what to do
+    #[command(subcommand)]
+    Refused(Refused),
     /// Delete someone everywhere, with receipts
     #[command(
         after_help = "Where nobody is above it is done at once. A chapter asks: she is hidden and not contacted from now on, and the network deletes her after 72 hours unless `erasures withdraw` takes it back here. Without --yes it shows which records are joined with hers and who else has her e-mail address or number, and changes nothing.\n\nExamples:\n  erase 2f6d1c0a --reason \"asked by phone\" --yes\n  erase 2f6d1c0a --reason \"asked by phone\" --set --yes"
@@ -219,6 +222,19 @@ pub enum People {
         #[arg(long)]
         agreed: bool,
     },
+    /// List records with a change that can't be read: the last good view is shown, nobody can write them
+    #[command(
+        after_help = "Another version of this program tries them again by itself. Who can't wait makes one anew.\n\nExample:\n  people unreadable"
+    )]
+    Unreadable,
+    /// Make a record anew that can't be read, from what was last read of it
+    #[command(
+        after_help = "The new record has a new id and everything that is shown: fields, consent, rung, history, and in a chapter its private notes. The old one is deleted everywhere: at once where nobody is above, else the network is asked, which deletes it after 72 hours. Changes that came since the record could last be read are left out and listed: write again what is still true.\n\nExamples:\n  people rebuild 2f6d1c0a\n  people rebuild 2f6d1c0a --json"
+    )]
+    Rebuild {
+        /// Her id
+        id: String,
+    },
     /// Add a person to this chapter
     #[command(
         after_help = "Example:\n  chapter-node people add --given-name Jo --family-name Park --email jo@example.org --postal-code 90012"
@@ -293,6 +309,20 @@ pub enum Transfers {
         /// Why; the other side reads it
         #[arg(long, value_name = "TEXT", default_value = "")]
         because: String,
+    },
+}
+
+/// Refused changes.
+#[derive(Debug, Subcommand)]
+pub enum Refused {
+    /// List them, the newest first, with every field and value of what was written here
+    #[command(after_help = "Examples:\n  refused list\n  refused list --json")]
+    List,
+    /// Forget one with which somebody has dealt
+    #[command(after_help = "Example:\n  refused dismiss 17")]
+    Dismiss {
+        /// Its number in the list
+        id: i64,
     },
 }
 

@@ -9,7 +9,7 @@ use web::{event_json, person_json};
 use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, OneToOne, People, Proposals, Shared,
 };
-use super::{going, merging};
+use super::{going, merging, refused};
 use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -43,6 +43,7 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
         Shared::Transfers(command) => going::transfers(node, command, out),
+        Shared::Refused(command) => refused::refused(node, command, out),
         Shared::Erase { id, reason, set, yes } => going::erase(node, (id, *set), reason, *yes, out, by),
         Shared::Erasures { command } => going::erasures(node, command.as_ref(), out, by),
         Shared::Merge { command: None, ids } => merging::merge(node, ids, out, by),
@@ -107,6 +108,8 @@ fn people(node: &Node, command: &People, out: Out, by: &str) -> Result<(), Failu
             Ok(())
         }
         People::Transfer { id, slug, note, agreed } => going::transfer(node, (id, slug), (note, *agreed), out, by),
+        People::Unreadable => refused::unreadable(node, out),
+        People::Rebuild { id } => refused::rebuild(node, id, out, by),
         People::Add(wanted) => add(node, wanted, out, by),
     }
 }

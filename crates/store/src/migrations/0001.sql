@@ -13,6 +13,9 @@ CREATE TABLE node (
   address TEXT,                       -- where children reach it, as it last served: host:port
   backed_up INTEGER,                  -- Unix ms of the newest backup that was made
   handed_over INTEGER,                -- Unix ms when it was handed over to another machine; NULL: it lives here
+  checked INTEGER,                    -- Unix ms when sums and counters were last counted again
+  check_found TEXT,                   -- what differed then: JSON, pairs of what and words
+  rolled_back INTEGER,                -- Unix ms when a peer last knew more of this database than it did itself
   created INTEGER NOT NULL            -- Unix ms
 ) STRICT;
 
@@ -38,6 +41,7 @@ CREATE TABLE document (
   indexed INTEGER NOT NULL            -- 1 when every change has its narrow row
 ) STRICT;
 CREATE INDEX document_dirty ON document (dirty) WHERE dirty IS NOT NULL;
+CREATE INDEX document_unchecked ON document (indexed) WHERE indexed = 0;
 
 -- Who writes changes, as a number; and over which link an actor first came.
 CREATE TABLE actor (
@@ -231,21 +235,31 @@ CREATE TABLE invite (
   used_by BLOB                        -- node id
 ) STRICT, WITHOUT ROWID;
 
--- Changes that were not taken, for a person to read. Bounded.
+-- Changes that were not taken, for a person to read. Bounded, in all and for each link. A number is never used twice: a
+-- person dismisses one by its number.
 CREATE TABLE refused (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   link INTEGER NOT NULL,
+  scope INTEGER NOT NULL,             -- scope.id of the feed in which it stood
+  seq INTEGER NOT NULL,               -- its row there; 0: it came in a comparison
   doc_id BLOB NOT NULL,
   whose TEXT NOT NULL CHECK (whose IN ('theirs', 'ours')),
   why TEXT NOT NULL CHECK (why = 'malformed' OR why = 'not_yours' OR why = 'missing'),
   words TEXT NOT NULL,
+  what TEXT NOT NULL,                 -- the kind of our row, as in feed; empty: theirs
+  hash BLOB,                          -- our change
+  raw BLOB,                           -- its bytes, at most 64 KiB: its own row may go before somebody has read this
   at INTEGER NOT NULL                 -- Unix ms
 ) STRICT;
+CREATE INDEX refused_link ON refused (link, whose, scope, seq);
+CREATE INDEX refused_document ON refused (doc_id);
 
--- Documents whose changes could not be folded, with the reason.
+-- Documents whose changes could not be folded, or whose snapshot could not be read, with the reason.
 CREATE TABLE quarantine (
   document INTEGER PRIMARY KEY,
   words TEXT NOT NULL,
+  version TEXT NOT NULL,              -- of the program that could not: another one tries again
+  was TEXT NOT NULL CHECK (was = 'live' OR was = 'kept' OR was = 'read_only'),  -- the document's state before
   at INTEGER NOT NULL                 -- Unix ms
 ) STRICT;
 
