@@ -94,7 +94,7 @@ fn two_records_made_apart_are_shown_as_one_and_apart_again() {
         }
         let history = node.json(&["people", "history", &first]).unwrap().to_string();
         assert!(history.contains("comes on Tuesday"), "what was logged with the other record is in her history");
-        assert_eq!(found(node, "maria brown 213555").unwrap(), [first.clone()]);
+        assert_eq!(found(node, "maria brown 213555").unwrap(), std::slice::from_ref(&first));
     }
     sound_and_equal(&hub, &laptops);
 
