@@ -7,6 +7,8 @@ mod going;
 mod lives;
 mod making;
 
+pub use making::simulate_by_comparing;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 
@@ -19,7 +21,8 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 use record::{Record, Stamp, Write};
 use store::{
-    DocState, Examined, LinkRow, NewDocument, NewNote, NodeKind, NodeRow, NoteKind, Reader, Store, Writer, fold_one,
+    DocState, Examined, LinkRow, NewDocument, NewNote, NodeKind, NodeRow, NoteKind, Prints, Reader, Store, Writer,
+    fold_one,
 };
 use tempfile::TempDir;
 
@@ -55,6 +58,8 @@ struct End {
     moved: bool,
     /// Its node began a new life: the link is opened again.
     restart: bool,
+    /// What a comparison has read of its scope.
+    kept: Option<Prints>,
 }
 
 /// A hub, its chapters, and the links between them.
@@ -67,6 +72,8 @@ pub struct World {
     events: u64,
     /// How often a comparison came to its end.
     pub compared: u64,
+    /// No feed is sent: only comparing brings anything.
+    feeds_off: bool,
     directory: TempDir,
 }
 
@@ -327,6 +334,7 @@ impl World {
             end.restart = false;
             end.work.clear();
             end.inbox.clear();
+            end.kept = None;
         }
     }
 
@@ -421,6 +429,7 @@ impl World {
             Effect::CheckCursor(scope, cursor) => {
                 Event::CursorChecked(scope, state.reader.at_once(|read| read.check_cursor(scope, cursor))?)
             }
+            Effect::Read { .. } if self.feeds_off => return Ok(true),
             Effect::Read { scope, after, bytes } => {
                 match state.reader.at_once(|read| read.feed_page(link.id, scope, after, bytes))? {
                     Some(page) => Event::Page(page),
@@ -452,7 +461,10 @@ impl World {
                 self.committed(node);
                 Event::Found(scope, found)
             }
-            Effect::Look(scope, look) => Event::Found(scope, state.reader.at_once(|read| read.look(scope, &look))?),
+            Effect::Look(scope, look) => {
+                let kept = &mut self.pairs[pair][at].kept;
+                Event::Found(scope, state.reader.at_once(|read| read.look(scope, &look, kept))?)
+            }
             Effect::Send(_) | Effect::State(_) | Effect::Close(_) | Effect::BeginNewLife => {
                 bail!("an effect that does not wait was queued")
             }

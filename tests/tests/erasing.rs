@@ -65,7 +65,7 @@ fn closed(hub: &Node) -> Result<Option<()>> {
 }
 
 #[test]
-fn not_one_byte_of_her_is_left_once_the_receipt_is_given() {
+fn g12_not_one_byte_of_her_is_left_once_the_receipt_is_given() {
     let directory = TempDir::new().unwrap();
     let (hub, la) = network(directory.path());
     let id = somebody(&hub, &la);
@@ -110,7 +110,7 @@ fn an_import_does_not_bring_her_back_and_she_herself_can_come() {
 }
 
 #[test]
-fn a_backup_from_before_does_not_bring_her_back() {
+fn g12_a_backup_from_before_does_not_bring_her_back() {
     let directory = TempDir::new().unwrap();
     let (mut hub, la) = network(directory.path());
     let id = somebody(&hub, &la);

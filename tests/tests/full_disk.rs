@@ -105,8 +105,8 @@ fn assert_says_full(outcome: &Outcome) {
 }
 
 #[test]
-fn a_hub_without_room_refuses_in_words_and_goes_on_when_there_is_room() {
-    on_a_small_disk("a_hub_without_room_refuses_in_words_and_goes_on_when_there_is_room", |disk| {
+fn g15_a_hub_without_room_refuses_in_words_and_goes_on_when_there_is_room() {
+    on_a_small_disk("g15_a_hub_without_room_refuses_in_words_and_goes_on_when_there_is_room", |disk| {
         let mut hub = hub(disk);
         hub.serve().unwrap();
         for nth in 0..5 {

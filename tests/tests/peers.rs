@@ -276,7 +276,7 @@ impl Sent {
 }
 
 #[test]
-fn a_peer_that_never_acknowledges_costs_a_window_and_no_more() {
+fn g15_a_peer_that_never_acknowledges_costs_a_window_and_no_more() {
     let mut cast = Cast::assemble(PEOPLE);
     let mut peer = Peer::greeted(&cast);
     let mut sent = Sent::default();

@@ -9,7 +9,7 @@ use tests::harness::{Node, until};
 use tests::http;
 
 #[test]
-fn every_acknowledged_sign_up_is_there_after_kill_9() {
+fn g1_every_acknowledged_sign_up_is_there_after_kill_9() {
     let directory = TempDir::new().unwrap();
     let mut hub = Node::hub(&directory.path().join("hub"));
     hub.run(&["init", "--name", "Test", "--country", "US"]).unwrap();

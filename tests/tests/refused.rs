@@ -92,7 +92,7 @@ fn notes(node: &Node, person: &str) -> Value {
 }
 
 #[test]
-fn what_a_chapter_wrote_to_someone_who_is_no_longer_its_own_is_listed_for_it() {
+fn g5_what_a_chapter_wrote_to_someone_who_is_no_longer_its_own_is_listed_for_it() {
     let Network { hub, la, mary, .. } = &mut Network::new();
     hub.stop().unwrap();
     la.run(&["people", "edit", mary, "family_name=Browne", "--by", "lee"]).unwrap();
@@ -221,7 +221,7 @@ fn a_serving_chapter_mends_what_came_wrong_and_gets_again_what_can_not_be_read()
 }
 
 #[test]
-fn what_differs_is_found_when_it_is_counted_again_and_said_in_status() {
+fn g11_what_differs_is_found_when_it_is_counted_again_and_said_in_status() {
     let Network { hub, .. } = &mut Network::new();
     let counted =
         until("it is counted", || Ok(hub.json(&["status"])?["checked_at"].as_str().map(str::to_owned))).unwrap();

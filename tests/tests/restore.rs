@@ -114,7 +114,7 @@ fn a_chapter_restored_from_a_backup_gets_back_what_the_hub_has() {
 }
 
 #[test]
-fn a_hub_that_was_rolled_back_without_a_word_is_found_out_and_gets_everything_back() {
+fn g13_a_hub_that_was_rolled_back_without_a_word_is_found_out_and_gets_everything_back() {
     let mut network = Network::new(120).unwrap();
     let copy = network.path("hub.copy");
     network.hub.run(&["backup", &copy]).unwrap();
@@ -133,7 +133,7 @@ fn a_hub_that_was_rolled_back_without_a_word_is_found_out_and_gets_everything_ba
 }
 
 #[test]
-fn what_is_no_backup_is_refused_and_nothing_is_changed() {
+fn g14_what_is_no_backup_is_refused_and_nothing_is_changed() {
     let mut network = Network::new(10).unwrap();
     let (backup, garbage, cut) = (network.path("hub.backup"), network.path("garbage"), network.path("cut"));
     network.hub.run(&["backup", &backup]).unwrap();

@@ -1,13 +1,13 @@
 //! Engines and real databases through thousands of shuffled, cut and repeated deliveries.
 
-use tests::world::simulate;
+use tests::world::{simulate, simulate_by_comparing};
 
 /// Seeds in the test command; `SEEDS=N` runs as many.
 const SEEDS: u64 = 100;
 const STEPS: usize = 1000;
 
 #[test]
-fn nodes_agree_after_cuts_crashes_and_repeats() {
+fn g3_g4_nodes_agree_after_cuts_crashes_and_repeats() {
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
     let mut compared = 0;
     for seed in 0..seeds {
@@ -20,7 +20,17 @@ fn nodes_agree_after_cuts_crashes_and_repeats() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
+fn comparing_alone_brings_everything_that_feeds_would() {
+    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS) / 5;
+    for seed in 0..seeds.max(4) {
+        if let Err(error) = simulate_by_comparing(seed, STEPS / 4) {
+            panic!("{error:?}");
+        }
+    }
+}
+
+#[test]
+fn g17_the_same_seed_gives_the_same_run() {
     let twice = [simulate(7, 300), simulate(7, 300)].map(|run| run.expect("the run stands"));
     assert_eq!(twice[0], twice[1]);
 }

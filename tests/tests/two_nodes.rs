@@ -13,7 +13,7 @@ const CALLED: usize = 150;
 const MOVED: [std::ops::Range<usize>; 2] = [0..30, 15..45];
 
 #[test]
-fn two_nodes_of_a_chapter_work_apart_for_a_day_and_agree() {
+fn g4_two_nodes_of_a_chapter_work_apart_for_a_day_and_agree() {
     let directory = TempDir::new().unwrap();
     let mut hub = Node::hub(&directory.path().join("hub"));
     hub.run(&["init", "--name", "Test", "--country", "US"]).unwrap();

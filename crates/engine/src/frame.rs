@@ -87,6 +87,8 @@ pub struct ScopeHello {
     pub sum: ScopeSum,
     /// How many documents that is.
     pub count: u64,
+    /// Whether everything that was logged is folded.
+    pub folded: bool,
 }
 
 /// The first frame.

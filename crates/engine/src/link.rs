@@ -191,6 +191,8 @@ struct Scope {
     peer_head: u64,
     /// How many documents it said it holds.
     peer_count: u64,
+    /// What its hello says as a head would, as long as nothing has moved since.
+    said_in_hello: Option<Head>,
     /// Whether the peer's cursor into our feed was not good: nothing is fed until both have compared.
     adrift: bool,
     /// The parent's side of a comparison.
@@ -283,6 +285,7 @@ impl Link {
             acknowledged: local.acknowledged,
             sum: local.sum,
             count: local.count,
+            folded: local.folded,
         };
         effects.push(Effect::Send(Frame::Hello(Hello {
             protocol_min: PROTOCOL.0,
@@ -303,6 +306,7 @@ impl Link {
                 answered: false,
                 peer_head: 0,
                 peer_count: 0,
+                said_in_hello: None,
                 adrift: false,
                 reconciling: None,
                 offered: None,
@@ -365,6 +369,12 @@ impl Link {
             scope.saved = read;
             scope.peer_head = theirs.map_or(0, |theirs| theirs.head.seq);
             scope.peer_count = theirs.map_or(0, |theirs| theirs.count);
+            scope.said_in_hello = theirs.map(|theirs| {
+                let ScopeHello { scope, head, cursor, folded, sum, count, .. } = *theirs;
+                let same_life = |cursor: &Cursor| cursor.incarnation == self.me.incarnation;
+                let read = cursor.filter(same_life).map_or(0, |cursor| cursor.position.seq);
+                Head { scope, position: head, read, folded, sum, count }
+            });
             effects.push(Effect::CheckCursor(*id, theirs.and_then(|theirs| theirs.cursor)));
         }
         Ok(())
@@ -415,6 +425,7 @@ impl Link {
         {
             return Err(ProtocolError::OutOfPlace("rows out of order"));
         }
+        scope.said_in_hello = None;
         scope.received = batch.last.seq;
         scope.peer_head = scope.peer_head.max(batch.last.seq);
         let cursor = Cursor { incarnation, position: batch.last };
@@ -444,6 +455,7 @@ impl Link {
         if scope.sent != Some(batch.after) || batch.last.seq <= batch.after {
             return;
         }
+        scope.said_in_hello = None;
         scope.sent = Some(batch.last.seq);
         scope.under_way.push_back((batch.last.seq, batch.bytes()));
         effects.push(Effect::Send(Frame::Batch(batch)));
@@ -476,6 +488,19 @@ impl Link {
             return;
         }
         effects.extend(self.scopes.values().map(|scope| Effect::Send(Frame::Head(scope.head()))));
+    }
+
+    /// Once at the beginning of a link: where nothing has moved since the hellos, each end knows from them what a head would
+    /// say; else it says so.
+    fn compare_hellos(&mut self, effects: &mut Vec<Effect>) {
+        let scopes: Vec<ScopeId> = self.scopes.keys().copied().collect();
+        for id in scopes {
+            let Some(scope) = self.scopes.get_mut(&id) else { continue };
+            match scope.said_in_hello.take() {
+                Some(said) if said.folded && scope.local.folded => self.compare_sums(&said, effects),
+                Some(_) | None => effects.push(Effect::Send(Frame::Head(scope.head()))),
+            }
+        }
     }
 
     /// Reads the feeds while there is room in the window; one page a scope at a time.
@@ -513,7 +538,7 @@ impl Link {
             if state == LinkState::InStep && !self.said_heads {
                 // Once at the beginning of a link, so that what differs is found without waiting for a heartbeat.
                 self.said_heads = true;
-                self.heartbeat(effects);
+                self.compare_hellos(effects);
             }
             effects.push(Effect::State(state));
         }

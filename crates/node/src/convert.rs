@@ -160,6 +160,7 @@ fn hello_to_wire(hello: &Hello) -> wire::Hello {
         acknowledged: scope.acknowledged,
         sum: scope.sum.to_bytes().to_vec(),
         count: scope.count,
+        folded: scope.folded,
     };
     wire::Hello {
         protocol_min: hello.protocol_min,
@@ -186,6 +187,7 @@ fn hello_from_wire(hello: wire::Hello) -> Outcome<Hello> {
             acknowledged: said.acknowledged,
             sum: sum(&said.sum)?,
             count: said.count,
+            folded: said.folded,
         })
     };
     Ok(Hello {
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_optional_frame_is_skipped_and_a_critical_one_is_refused() {
+    fn g16_an_unknown_optional_frame_is_skipped_and_a_critical_one_is_refused() {
         assert!(matches!(from_wire(wire::Frame { kind: None, critical: false }), Ok(None)));
         assert!(matches!(from_wire(wire::Frame { kind: None, critical: true }), Err(FromWireError::UnknownCritical)));
     }

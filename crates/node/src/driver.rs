@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use engine::{Bye, Cursor, CursorVerdict, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
 use model::{ScopeId, VIEW_VERSION};
-use store::{Direction, Examined, LinkRow, LinkStanding, StoreError, Tx};
-use tokio::sync::{mpsc, watch};
+use store::{Direction, Examined, LinkRow, LinkStanding, Prints, StoreError, Tx};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,9 @@ const BATCHES_LOGGED: usize = 4;
 /// The most batches that wait for the writer. Beyond it nothing is read from the peer: one that sends faster than this
 /// disk takes waits, at the price of its own socket.
 const BATCHES_WAITING_MAX: usize = 64;
+
+/// A feed that is longer than this, read from its beginning, is work for a while: a tenth of a second.
+const LONG_FEED_ROWS: u64 = 2_000;
 
 /// How a link ended.
 #[derive(Debug)]
@@ -69,6 +72,35 @@ struct Driver<'a> {
     state: &'a StateWatch,
     /// Whether the parent's network is another one than this node's own.
     between: bool,
+    /// Held while the peer gets so much at once that only some may.
+    admitted: Admitted,
+    /// What a comparison has read of its scope.
+    kept: Arc<Mutex<Option<Prints>>>,
+}
+
+type Admitted = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+
+/// Whether a child may begin: of those that have a long feed or a comparison before them, only some at once.
+fn admit(
+    node: &Node,
+    link: &LinkRow,
+    scope: ScopeId,
+    verdict: CursorVerdict,
+    admitted: &Admitted,
+) -> Result<(), NodeError> {
+    let long = match verdict {
+        CursorVerdict::Adrift => true,
+        CursorVerdict::FromStart => {
+            let scopes = node.read(|read| read.local_scopes(link.id))?;
+            scopes.iter().any(|local| local.scope == scope && local.head.seq > LONG_FEED_ROWS)
+        }
+        CursorVerdict::Good(_) | CursorVerdict::RolledBack => false,
+    };
+    let mut admitted = admitted.lock().unwrap_or_else(PoisonError::into_inner);
+    if long && link.direction == Direction::Down && admitted.is_none() {
+        *admitted = Some(node.admission().try_acquire_owned().map_err(|_| NodeError::ManyNew)?);
+    }
+    Ok(())
 }
 
 /// Drives a link until it ends. `incoming` are the peer's frames, `outgoing` takes ours.
@@ -92,8 +124,18 @@ where
     let between = node.is_hub() && link.direction == Direction::Up;
     let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION, asks };
     let (results, mut from_database) = mpsc::unbounded_channel();
-    let mut driver =
-        Driver { node, link, engine: Link::new(me), outgoing, results, to_log: Arc::default(), state, between };
+    let mut driver = Driver {
+        node,
+        link,
+        engine: Link::new(me),
+        outgoing,
+        results,
+        to_log: Arc::default(),
+        state,
+        between,
+        admitted: Arc::default(),
+        kept: Arc::default(),
+    };
     let mut changes = node.changes();
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     heartbeat.tick().await;
@@ -123,6 +165,7 @@ where
                 Ok(event) => driver.feed(event).await,
                 // The link is opened again, and both compare.
                 Err(NodeError::FeedGone) => Err(Ended::Anew(NodeError::FeedGone.to_string())),
+                Err(NodeError::ManyNew) => Err(driver.not_now().await),
                 Err(error) => Err(Ended::Failed(error)),
             },
             Ok(()) = changes.changed() => driver.moved().await,
@@ -156,6 +199,13 @@ impl Driver<'_> {
 
     fn as_named_there(&self, frame: &Frame) -> wire::Frame {
         if self.between { to_wire(&frame.clone().renamed(ScopeId::ABOVE, ScopeId::NETWORK)) } else { to_wire(frame) }
+    }
+
+    /// Others are new here, too: the peer comes again by its own backoff.
+    async fn not_now(&self) -> Ended {
+        let reason = NodeError::ManyNew.to_string();
+        let _ = self.send(&Frame::Bye(Bye { reason: reason.clone(), come_back: true })).await;
+        Ended::Anew(reason)
     }
 
     fn has_room(&self) -> bool {
@@ -206,9 +256,10 @@ impl Driver<'_> {
         match effect {
             Effect::Send(frame) => self.send(&frame).await?,
             Effect::CheckCursor(scope, cursor) => {
-                let node = self.node.clone();
+                let (node, link, admitted) = (self.node.clone(), self.link.clone(), Arc::clone(&self.admitted));
                 self.later(move || {
                     let verdict = node.read(|read| read.check_cursor(scope, cursor))?;
+                    admit(&node, &link, scope, verdict, &admitted)?;
                     // A database that is open can't be rolled back under itself: what a peer says after that is its own affair.
                     let again = verdict == CursorVerdict::RolledBack && node.has_begun_life();
                     let verdict = if again { CursorVerdict::Adrift } else { verdict };
@@ -241,6 +292,9 @@ impl Driver<'_> {
                 blocking(move || node.begin_life()).await.map_err(Ended::Failed)?;
             }
             Effect::State(state) => {
+                if state == LinkState::InStep {
+                    drop(self.admitted.lock().unwrap_or_else(PoisonError::into_inner).take());
+                }
                 self.state.send_replace(Some(state));
             }
             Effect::Close(error) => {
@@ -286,6 +340,10 @@ impl Driver<'_> {
 
     /// Looks something up for a comparison, or writes it.
     fn look(&self, scope: ScopeId, look: Look) {
+        if matches!(look, Look::MoveCursor(_)) {
+            // It is over: what was read for it goes.
+            drop(self.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
+        }
         if store::writes(&look) {
             let (link, at, results) = (self.link.clone(), draw::now(), self.results.clone());
             let found = move |found: Result<Found, StoreError>| {
@@ -293,8 +351,11 @@ impl Driver<'_> {
             };
             self.node.write_then(move |tx| tx.write_look(&link, scope, look, at), found);
         } else {
-            let node = self.node.clone();
-            self.later(move || Ok(Event::Found(scope, node.read(|read| read.look(scope, &look))?)));
+            let (node, kept) = (self.node.clone(), Arc::clone(&self.kept));
+            self.later(move || {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                Ok(Event::Found(scope, node.read(|read| read.look(scope, &look, &mut kept))?))
+            });
         }
     }
 

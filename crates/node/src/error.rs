@@ -68,6 +68,9 @@ pub enum NodeError {
     /// A file that came is not as it was sent.
     #[error("{0}")]
     Damaged(String),
+    /// Too many children begin at once.
+    #[error("this hub is busy with other nodes that have much to read: it is tried again by itself")]
+    ManyNew,
     /// An edit lost the race too often.
     #[error("the record is being changed by somebody else: try again")]
     Busy,
@@ -83,7 +86,9 @@ impl NodeError {
             Self::Damaged(_) => Kind::Integrity,
             Self::NotFound(..) => Kind::NotFound,
             Self::Unreachable(..) => Kind::Unreachable,
-            Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::FeedGone | Self::Busy => Kind::Failed,
+            Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::FeedGone | Self::ManyNew | Self::Busy => {
+                Kind::Failed
+            }
             Self::Store(error) => match error {
                 StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => Kind::NotFound,
                 StoreError::Ambiguous(_)

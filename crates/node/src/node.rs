@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use model::{ActorId, NodeId, Timestamp};
 use record::Stamp;
 use store::{Difference, NodeKind, NodeRow, PROGRAM_VERSION, Read, Reader, Store, StoreError, Tally, Tx};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::connect::Connector;
 use crate::lock::ServeLock;
@@ -18,6 +18,9 @@ use crate::{NodeError, draw};
 
 /// The most readers kept open: two for each core of a small machine, and one for the watcher.
 const READERS_KEPT: usize = 5;
+/// How many children may have a long feed or a comparison before them at once: two for each core of a small machine. Each
+/// holds a few MiB, and more of them make all of them slower.
+const ADMITTED_AT_ONCE: usize = 4;
 /// How long a read waits for the fold to reach the log as it was when it started.
 const FOLD_WAIT: Duration = Duration::from_secs(2);
 /// How often a command beside a server looks whether it has folded.
@@ -37,6 +40,7 @@ pub(crate) struct Inner {
     actor: Mutex<ActorId>,
     changed: watch::Sender<u64>,
     begun_life: AtomicBool,
+    admission: Arc<Semaphore>,
     serves: Arc<AtomicBool>,
     connector: OnceLock<Connector>,
 }
@@ -81,6 +85,7 @@ impl Node {
             actor: Mutex::new(draw::actor()),
             changed,
             begun_life: AtomicBool::new(false),
+            admission: Arc::new(Semaphore::new(ADMITTED_AT_ONCE)),
             serves: Arc::new(AtomicBool::new(false)),
             connector: OnceLock::new(),
         })))
@@ -191,6 +196,11 @@ impl Node {
             tx.begin_life(incarnation)?;
             tx.set_rolled_back(at)
         })
+    }
+
+    /// How many children may begin at once.
+    pub(crate) fn admission(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.admission)
     }
 
     /// Whether this process has found its database rolled back already.

@@ -63,7 +63,7 @@ pub use proof::ProofKey;
 pub use proposal::{NewProposal, ProposalRow, ProposalState};
 pub use quarantine::{PROGRAM_VERSION, Quarantined};
 pub use rebuild::{OldRecord, Unread};
-pub use reconcile::writes;
+pub use reconcile::{Prints, writes};
 pub use refused::Refusal;
 pub use rows::{Read, ScopeRole};
 pub use sign_up::{Answered, Match};

@@ -19,14 +19,15 @@ const RECEIPTS_SAID_AGAIN: i64 = 10_000;
 const HASHES_LISTED: usize = 8_000;
 
 impl Read<'_> {
-    /// Looks something up for a comparison. [`Tx::write_look`] takes what writes.
+    /// Looks something up for a comparison. [`Tx::write_look`] takes what writes. `kept` is what a look before it has read:
+    /// 40 bytes a document, for as long as whoever compares keeps it.
     ///
     /// # Errors
     /// When rows can't be read.
-    pub fn look(&self, scope: ScopeId, look: &Look) -> Result<Found, StoreError> {
+    pub fn look(&self, scope: ScopeId, look: &Look, kept: &mut Option<Prints>) -> Result<Found, StoreError> {
         Ok(match look {
             Look::Sums(buckets) => {
-                let sums = self.bucket_sums(scope, *buckets)?;
+                let sums = self.prints(scope, kept)?.sums(*buckets);
                 Found::Sums(sums, self.head(scope)?)
             }
             Look::Match { buckets, of, theirs } => {
@@ -35,7 +36,7 @@ impl Read<'_> {
                     buckets.iter().any(|bucket| *bucket as usize == bucket_of(*id, *of))
                 };
                 let theirs: BTreeMap<DocId, Fingerprint> = theirs.iter().filter(asked).copied().collect();
-                let mine: BTreeMap<DocId, Fingerprint> = self.documents_in(scope, buckets, *of)?.into_iter().collect();
+                let mine: BTreeMap<DocId, Fingerprint> = self.prints(scope, kept)?.within(buckets, *of).collect();
                 let (mut give, mut claim, mut differing) = (Vec::new(), Vec::new(), Vec::new());
                 for (id, print) in &mine {
                     match theirs.get(id) {
@@ -55,22 +56,22 @@ impl Read<'_> {
                 let (entries, documents, changes) = self.entries(scope, documents, changes)?;
                 Found::Entries(entries, documents, changes)
             }
-            Look::Answer(question) => Found::Reply(self.reply(scope, question)?),
+            Look::Answer(question) => Found::Reply(self.reply(scope, question, kept)?),
             Look::Log(_) | Look::Settle { .. } | Look::MoveCursor(_) => {
                 return Err(StoreError::Refused("a read can't write".to_owned()));
             }
         })
     }
 
-    fn reply(&self, scope: ScopeId, question: &Question) -> Result<Reply, StoreError> {
+    fn reply(&self, scope: ScopeId, question: &Question, kept: &mut Option<Prints>) -> Result<Reply, StoreError> {
         Ok(match question {
             Question::Sums(theirs) => {
-                let mine = self.bucket_sums(scope, u32::try_from(theirs.len()).unwrap_or(u32::MAX))?;
+                let mine = self.prints(scope, kept)?.sums(u32::try_from(theirs.len()).unwrap_or(u32::MAX));
                 let differ = mine.iter().zip(theirs).zip(0..).filter(|((mine, theirs), _)| mine != theirs);
                 Reply::Differ { buckets: differ.map(|(_, bucket)| bucket).collect(), head: self.head(scope)? }
             }
             Question::Claim(documents) => Reply::Claimed(self.claims(scope, documents)?),
-            Question::List { buckets, of } => Reply::Listed(self.documents_in(scope, buckets, *of)?),
+            Question::List { buckets, of } => Reply::Listed(self.prints(scope, kept)?.within(buckets, *of).collect()),
             Question::Compare(theirs) => {
                 let (mut have, mut need, mut listed, mut documents) = (Vec::new(), Vec::new(), 0, 0);
                 for (id, theirs) in theirs {
@@ -125,25 +126,18 @@ impl Read<'_> {
         self.all("compare a scope", sql, params![found.id, own], each).map(drop)
     }
 
-    fn bucket_sums(&self, scope: ScopeId, buckets: u32) -> Result<Vec<u64>, StoreError> {
-        let mut sums = vec![0_u64; buckets as usize];
-        self.each_folded(scope, |id, print| {
-            if let Some(sum) = sums.get_mut(bucket_of(id, buckets)) {
-                *sum = sum.wrapping_add(print.in_sum(id));
-            }
-        })?;
-        Ok(sums)
-    }
-
-    fn documents_in(&self, scope: ScopeId, buckets: &[u32], of: u32) -> Result<Vec<(DocId, Fingerprint)>, StoreError> {
-        let wanted: BTreeSet<usize> = buckets.iter().map(|bucket| *bucket as usize).collect();
-        let mut found = Vec::new();
-        self.each_folded(scope, |id, print| {
-            if wanted.contains(&bucket_of(id, of)) {
-                found.push((id, print.in_list(id)));
-            }
-        })?;
-        Ok(found)
+    /// What stands for each document of a scope: one pass over its rows, or the one before, if nothing has moved since.
+    fn prints<'a>(&self, scope: ScopeId, kept: &'a mut Option<Prints>) -> Result<&'a Prints, StoreError> {
+        let row = self.known_scope(scope)?;
+        let stands = kept.as_ref().is_some_and(|kept| {
+            (kept.scope, kept.sum, kept.count, kept.seq) == (scope, row.sum, row.count, row.next_seq)
+        });
+        if !stands {
+            let mut documents = Vec::new();
+            self.each_folded(scope, |id, print| documents.push((id, print.in_sum(id), print.in_list(id))))?;
+            *kept = Some(Prints { scope, sum: row.sum, count: row.count, seq: row.next_seq, documents });
+        }
+        kept.as_ref().ok_or(StoreError::Corrupt("scope"))
     }
 
     /// The changes of documents, as many as fit into a frame; of a document that is not here, none.
@@ -266,7 +260,7 @@ impl Tx<'_> {
             }
             Look::Settle { asked, claims } => self.settle(scope, &asked, &claims, at),
             Look::Sums(_) | Look::Match { .. } | Look::Changes(_) | Look::Entries { .. } | Look::Answer(_) => {
-                self.look(scope, &look)
+                self.look(scope, &look, &mut None)
             }
         }
     }
@@ -330,6 +324,35 @@ fn bucket_of(id: DocId, buckets: u32) -> usize {
 fn beginning<const N: usize>(id: DocId, heads: &[u8]) -> [u8; N] {
     let digest = ScopeSum::of(id, &split_hashes(heads)).to_bytes();
     std::array::from_fn(|at| digest[at])
+}
+
+/// What stands for every document of a scope at one moment.
+#[derive(Debug)]
+pub struct Prints {
+    scope: ScopeId,
+    sum: ScopeSum,
+    count: u64,
+    /// The feed's next number: what leaves or is erased moves it, too.
+    seq: u64,
+    documents: Vec<(DocId, u64, Fingerprint)>,
+}
+
+impl Prints {
+    fn sums(&self, buckets: u32) -> Vec<u64> {
+        let mut sums = vec![0_u64; buckets as usize];
+        for (id, in_sum, _) in &self.documents {
+            if let Some(sum) = sums.get_mut(bucket_of(*id, buckets)) {
+                *sum = sum.wrapping_add(*in_sum);
+            }
+        }
+        sums
+    }
+
+    fn within(&self, buckets: &[u32], of: u32) -> impl Iterator<Item = (DocId, Fingerprint)> {
+        let wanted: BTreeSet<usize> = buckets.iter().map(|bucket| *bucket as usize).collect();
+        let inside = move |(id, _, _): &&(DocId, u64, Fingerprint)| wanted.contains(&bucket_of(*id, of));
+        self.documents.iter().filter(inside).map(|(id, _, print)| (*id, *print))
+    }
 }
 
 /// What stands for a document in a comparison.

@@ -272,7 +272,7 @@ fn a_snapshot_that_was_cut_is_quarantined_in_the_background() {
 }
 
 #[test]
-fn a_record_that_can_not_be_read_stops_nobody_elses_and_comes_again_whole() {
+fn g14_a_record_that_can_not_be_read_stops_nobody_elses_and_comes_again_whole() {
     let (mut hub, mut chapter) = (End::new(NodeKind::Hub, 1), End::new(NodeKind::Chapter, 2));
     let (mary, jo) = (hub.add(1, "Mary"), hub.add(2, "Jo"));
     chapter.take(hub.incarnation, hub.page(0));

@@ -161,7 +161,7 @@ fn an_id_is_found_by_its_beginning_or_its_end_if_that_is_unique() {
 }
 
 #[test]
-fn a_batch_is_not_logged_without_the_one_before_it() {
+fn g2_a_batch_is_not_logged_without_the_one_before_it() {
     use engine::{Batch, Cursor, Position};
     let directory = TempDir::new().unwrap();
     let store = make(directory.path());
@@ -187,7 +187,7 @@ fn a_batch_is_not_logged_without_the_one_before_it() {
 
 /// G9: whoever asks in a comparison gets nothing of what the link's scope does not hold.
 #[test]
-fn a_comparison_says_nothing_of_documents_outside_its_scope() {
+fn g9_a_comparison_says_nothing_of_documents_outside_its_scope() {
     use engine::{Found, Look, Question, Reply};
     let directory = TempDir::new().unwrap();
     let store = make(directory.path());
@@ -201,7 +201,9 @@ fn a_comparison_says_nothing_of_documents_outside_its_scope() {
     let hash = written.hash;
     let new = NewDocument::new(id, Kind::Supporter, &record, written, [1; 16], &Ladder::default());
     writer.commit(|tx| tx.insert_document(&new, &[theirs], DocState::Live)).unwrap();
-    let look = |scope: ScopeId, look: Look| store.reader().unwrap().at_once(|read| read.look(scope, &look)).unwrap();
+    let look = |scope: ScopeId, look: Look| {
+        store.reader().unwrap().at_once(|read| read.look(scope, &look, &mut None)).unwrap()
+    };
     let give = || Look::Entries { documents: vec![id], changes: vec![(id, vec![hash])] };
     assert!(matches!(look(theirs, give()), Found::Entries(entries, ..) if entries.len() == 2), "it is there to give");
     assert!(matches!(look(mine, give()), Found::Entries(entries, ..) if entries.is_empty()));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use model::{Incarnation, NodeId, ScopeId, Slug, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -11,6 +11,10 @@ use store::{Direction, NewChapter, NewLink, NodeKind, NodeRow, ProofKey, ScopeRo
 use tempfile::TempDir;
 
 use super::{End, SimNode, World};
+
+/// Comparisons of every pair until everybody has everything: down and up three levels, with a word on the way that has to
+/// be carried out.
+const ROUNDS: usize = 6;
 
 /// A node below the first one, which is a hub: the number of its parent, of its chapter, and what it is.
 pub(super) type Below = (usize, u8, NodeKind);
@@ -23,6 +27,26 @@ pub(super) const fn layout(seed: u64) -> &'static [Below] {
         3 => &[(0, 1, Hub), (1, 2, Chapter), (1, 3, Chapter), (0, 4, Chapter)],
         _ => &[(0, 1, Chapter), (0, 2, Chapter)],
     }
+}
+
+/// Runs one seed with no feed at all, then lets every two neighbours compare until nothing moves: a second opinion on what
+/// feeds bring.
+///
+/// # Errors
+/// When something is not as it has to be.
+pub fn simulate_by_comparing(seed: u64, steps: usize) -> Result<u64> {
+    let mut world = World::new(seed, layout(seed))?;
+    world.feeds_off = true;
+    for step in 0..steps {
+        world.step().with_context(|| format!("seed {seed}, step {step}"))?;
+    }
+    // What one learns from its parent in one round, its child learns in the next; and back.
+    for _ in 0..ROUNDS {
+        (0..world.nodes.len()).try_for_each(|node| world.begin_life(node))?;
+        world.come_to_rest()?;
+    }
+    world.check_at_rest().with_context(|| format!("seed {seed}, by comparing alone"))?;
+    Ok(world.compared)
 }
 
 impl World {
@@ -82,10 +106,11 @@ impl World {
                 inbox: VecDeque::new(),
                 moved: false,
                 restart: false,
+                kept: None,
             };
             pairs.push([end(*parent), end(n)]);
         }
-        Ok(Self { rng, nodes, pairs, now, events: 0, compared: 0, directory })
+        Ok(Self { rng, nodes, pairs, now, events: 0, compared: 0, feeds_off: false, directory })
     }
 }
 

@@ -74,6 +74,9 @@ pub struct ScopeHello {
     /// How many documents that is.
     #[prost(uint64, tag = "6")]
     pub count: u64,
+    /// Whether all that was logged is folded.
+    #[prost(bool, tag = "7")]
+    pub folded: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Hello {
