@@ -13,7 +13,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use engine::{Content, Effect, Entry, Event, Frame, Link, Look, Me, ProtocolError, Question, Reply, WINDOW_BYTES};
+use engine::{
+    Content, CursorVerdict, Effect, Entry, Event, Frame, Link, Look, Me, ProtocolError, Question, Reply, WINDOW_BYTES,
+};
 use model::{
     DocId, EventId, Kind, Ladder, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Timestamp, VIEW_VERSION,
 };
@@ -426,6 +428,7 @@ impl World {
         let link = self.link_row(pair, at)?;
         let state = &mut self.nodes[node];
         let event = match effect {
+            Effect::CheckCursor(scope, _) if self.feeds_off => Event::CursorChecked(scope, CursorVerdict::Adrift),
             Effect::CheckCursor(scope, cursor) => {
                 Event::CursorChecked(scope, state.reader.at_once(|read| read.check_cursor(scope, cursor))?)
             }

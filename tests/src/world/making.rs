@@ -42,7 +42,7 @@ pub fn simulate_by_comparing(seed: u64, steps: usize) -> Result<u64> {
     }
     // What one learns from its parent in one round, its child learns in the next; and back.
     for _ in 0..ROUNDS {
-        (0..world.nodes.len()).try_for_each(|node| world.begin_life(node))?;
+        (0..world.pairs.len()).for_each(|pair| world.cut(pair));
         world.come_to_rest()?;
     }
     world.check_at_rest().with_context(|| format!("seed {seed}, by comparing alone"))?;
