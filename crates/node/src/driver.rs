@@ -254,7 +254,12 @@ impl Driver<'_> {
 
     async fn run(&mut self, effect: Effect) -> Result<(), Ended> {
         match effect {
-            Effect::Send(frame) => self.send(&frame).await?,
+            Effect::Send(frame) => {
+                if let Frame::Adrift(scope) = frame {
+                    self.look_ahead(scope);
+                }
+                self.send(&frame).await?;
+            }
             Effect::CheckCursor(scope, cursor) => {
                 let (node, link, admitted) = (self.node.clone(), self.link.clone(), Arc::clone(&self.admitted));
                 self.later(move || {
@@ -335,6 +340,17 @@ impl Driver<'_> {
         self.node.write_then(job, move |logged| match logged {
             Ok(logged) => logged.into_iter().for_each(|saved| drop(results.send(Ok(Event::Saved(saved))))),
             Err(error) => drop(results.send(Err(NodeError::Store(error)))),
+        });
+    }
+
+    /// The parent is about to ask: what it will ask for is read while it reads its own.
+    fn look_ahead(&self, scope: ScopeId) {
+        let (node, kept) = (self.node.clone(), Arc::clone(&self.kept));
+        tokio::task::spawn_blocking(move || {
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(error) = node.read(|read| read.look_ahead(scope, &mut kept)) {
+                tracing::warn!(%error, "what a comparison will ask for could not be read ahead");
+            }
         });
     }
 

@@ -246,7 +246,7 @@ impl Tx<'_> {
         self.put_new_view(document, &new.view, home)
     }
 
-    /// Assigns a document that has just been stored (again), with the sum and count that go with it.
+    /// Assigns a document that has just been stored, with the sum and count that go with it.
     pub(crate) fn assign_new(
         &self,
         scope: i64,
@@ -255,7 +255,8 @@ impl Tx<'_> {
         heads: &[Digest],
         (epoch, proof): (i64, Option<Proof>),
     ) -> Result<(), StoreError> {
-        self.assign(scope, document, epoch, proof)?;
+        let sql = "INSERT INTO assign (scope, document, epoch, state, proof) VALUES (?, ?, ?, 'held', ?)";
+        self.run("assign a document", sql, params![scope, document, epoch, proof])?;
         self.add_to_sum(scope, ScopeSum::of(id, heads), 1);
         Ok(())
     }

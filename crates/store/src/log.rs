@@ -333,7 +333,8 @@ impl Tx<'_> {
         if entering.snapshot.len() > record::SAVED_BYTES_MAX {
             return Ok(Err(NotTaken(RefusedWhy::Malformed, "the record is over the size limit".to_owned())));
         }
-        if let Some(row) = self.document(entering.id)? {
+        let known_row = self.document(entering.id)?;
+        if let Some(row) = &known_row {
             let known = self.assignment(source.scope_row, row.id)?;
             if known.is_some_and(|known| entering.epoch.cast_signed() < known.epoch) {
                 // The parent has forgotten a newer assignment: comparing reminds it.
@@ -343,7 +344,7 @@ impl Tx<'_> {
                 DocState::Erased => return Ok(Err(NotTaken::not_yours("the record was erased"))),
                 DocState::Gone => {}
                 DocState::Live | DocState::Kept | DocState::ReadOnly | DocState::Quarantined => {
-                    return self.enter_known(source, entering, &row);
+                    return self.enter_known(source, entering, row);
                 }
             }
         }
@@ -355,10 +356,19 @@ impl Tx<'_> {
                 Err(error) => return Ok(Err(NotTaken(RefusedWhy::Malformed, error.to_string()))),
             },
         };
-        let document = self.place_for(entering.id, entering.kind, entering.heads, Rows::Later)?;
-        self.insert_snapshot(document, entering.heads, entering.snapshot)?;
-        let (scope, told) = (source.scope_row, (entering.epoch.cast_signed(), Some(entering.proof)));
-        self.assign_new(scope, document, entering.id, entering.heads, told)?;
+        let (id, heads, scope) = (entering.id, entering.heads, source.scope_row);
+        let (epoch, proof) = (entering.epoch.cast_signed(), Some(entering.proof));
+        let document = if known_row.is_none() {
+            let document = self.insert_document_row(id, entering.kind, heads, DocState::Live, Rows::Later)?;
+            self.assign_new(scope, document, id, heads, (epoch, proof))?;
+            document
+        } else {
+            let document = self.place_for(id, entering.kind, heads, Rows::Later)?;
+            self.assign(scope, document, epoch, proof)?;
+            self.add_to_sum(scope, model::ScopeSum::of(id, heads), 1);
+            document
+        };
+        self.insert_snapshot(document, heads, entering.snapshot)?;
         if entering.kind == Kind::NetworkSettings {
             self.take_settings(source, entering.id)?;
         }

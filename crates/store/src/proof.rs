@@ -12,39 +12,53 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use sha2::Sha256;
 
 /// The key by which a node proves what it says, and by which it hashes addresses of people who were erased.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ProofKey([u8; 32]);
+#[derive(Clone)]
+pub struct ProofKey {
+    bytes: [u8; 32],
+    /// The MAC with the key in it: two of its four blocks are done once.
+    keyed: Hmac<Sha256>,
+}
+
+impl PartialEq for ProofKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for ProofKey {}
 
 impl ProofKey {
     /// From random bytes.
-    pub const fn new(random: [u8; 32]) -> Self {
-        Self(random)
+    ///
+    /// # Panics
+    /// Never: an HMAC takes a key of any length.
+    pub fn new(random: [u8; 32]) -> Self {
+        let keyed = Hmac::<Sha256>::new_from_slice(&random).expect("an HMAC takes a key of any length");
+        Self { bytes: random, keyed }
     }
 
-    /// HMAC-SHA-256 (RFC 2104) over the parts, each with its length before it; the first 16 bytes.
-    fn hash(&self, parts: &[&[u8]]) -> Proof {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("an HMAC takes a key of any length");
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part);
-        }
+    /// HMAC-SHA-256 (RFC 2104) over a byte that says what is proved and parts of fixed length; the first 16 bytes.
+    fn hash(&self, what: u8, parts: &[&[u8]]) -> Proof {
+        let mut mac = self.keyed.clone();
+        mac.update(&[what]);
+        parts.iter().for_each(|part| mac.update(part));
         let whole: [u8; 32] = mac.finalize().into_bytes().into();
         std::array::from_fn(|at| whole[at])
     }
 
     /// That a document is in a scope since an assignment.
     pub(crate) fn held(&self, document: DocId, scope: ScopeId, epoch: u64) -> Proof {
-        self.hash(&[b"held", document.as_bytes(), scope.as_bytes(), &epoch.to_be_bytes()])
+        self.hash(b'h', &[document.as_bytes(), scope.as_bytes(), &epoch.to_be_bytes()])
     }
 
     /// That it left a scope by an assignment.
     pub(crate) fn left(&self, document: DocId, scope: ScopeId, epoch: u64) -> Proof {
-        self.hash(&[b"left", document.as_bytes(), scope.as_bytes(), &epoch.to_be_bytes()])
+        self.hash(b'l', &[document.as_bytes(), scope.as_bytes(), &epoch.to_be_bytes()])
     }
 
     /// That it was erased.
     pub(crate) fn erased(&self, document: DocId, erasure: EraseId) -> Proof {
-        self.hash(&[b"erased", document.as_bytes(), erasure.as_bytes()])
+        self.hash(b'e', &[document.as_bytes(), erasure.as_bytes()])
     }
 
     /// Whether a child returns this node's own word.
@@ -58,7 +72,7 @@ impl ProofKey {
 
     /// What is kept of an address or number of someone who was erased.
     pub(crate) fn fingerprint(&self, reach: &str) -> Proof {
-        self.hash(&[b"reach", reach.as_bytes()])
+        self.hash(b'r', &[reach.as_bytes()])
     }
 }
 
@@ -70,12 +84,12 @@ impl fmt::Debug for ProofKey {
 
 impl FromSql for ProofKey {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        <[u8; 32]>::column_result(value).map(Self)
+        <[u8; 32]>::column_result(value).map(Self::new)
     }
 }
 
 impl ToSql for ProofKey {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::from(self.0.as_slice()))
+        Ok(ToSqlOutput::from(self.bytes.as_slice()))
     }
 }

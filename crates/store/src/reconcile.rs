@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::{Changes, Content, ERASED, Entry, Fingerprint, Found, LEAVING, Look, Question, Reply};
+use engine::{Changes, Content, ERASED, Entry, Fingerprint, Found, LEAVING, Look, Position, Question, Reply};
 use model::{Digest, DocId, ScopeId, ScopeSum, Timestamp};
 use rusqlite::params;
 
@@ -27,8 +27,8 @@ impl Read<'_> {
     pub fn look(&self, scope: ScopeId, look: &Look, kept: &mut Option<Prints>) -> Result<Found, StoreError> {
         Ok(match look {
             Look::Sums(buckets) => {
-                let sums = self.prints(scope, kept)?.sums(*buckets);
-                Found::Sums(sums, self.head(scope)?)
+                let prints = self.prints(scope, Wanted::Sums, kept)?;
+                Found::Sums(prints.sums(*buckets), prints.head)
             }
             Look::Match { buckets, of, theirs } => {
                 // What lies in other buckets was not asked for.
@@ -36,7 +36,8 @@ impl Read<'_> {
                     buckets.iter().any(|bucket| *bucket as usize == bucket_of(*id, *of))
                 };
                 let theirs: BTreeMap<DocId, Fingerprint> = theirs.iter().filter(asked).copied().collect();
-                let mine: BTreeMap<DocId, Fingerprint> = self.prints(scope, kept)?.within(buckets, *of).collect();
+                let mine: BTreeMap<DocId, Fingerprint> =
+                    self.prints(scope, Wanted::Lists, kept)?.within(buckets, *of).collect();
                 let (mut give, mut claim, mut differing) = (Vec::new(), Vec::new(), Vec::new());
                 for (id, print) in &mine {
                     match theirs.get(id) {
@@ -66,12 +67,15 @@ impl Read<'_> {
     fn reply(&self, scope: ScopeId, question: &Question, kept: &mut Option<Prints>) -> Result<Reply, StoreError> {
         Ok(match question {
             Question::Sums(theirs) => {
-                let mine = self.prints(scope, kept)?.sums(u32::try_from(theirs.len()).unwrap_or(u32::MAX));
+                let prints = self.prints(scope, Wanted::Sums, kept)?;
+                let mine = prints.sums(u32::try_from(theirs.len()).unwrap_or(u32::MAX));
                 let differ = mine.iter().zip(theirs).zip(0..).filter(|((mine, theirs), _)| mine != theirs);
-                Reply::Differ { buckets: differ.map(|(_, bucket)| bucket).collect(), head: self.head(scope)? }
+                Reply::Differ { buckets: differ.map(|(_, bucket)| bucket).collect(), head: prints.head }
             }
             Question::Claim(documents) => Reply::Claimed(self.claims(scope, documents)?),
-            Question::List { buckets, of } => Reply::Listed(self.prints(scope, kept)?.within(buckets, *of).collect()),
+            Question::List { buckets, of } => {
+                Reply::Listed(self.prints(scope, Wanted::Lists, kept)?.within(buckets, *of).collect())
+            }
             Question::Compare(theirs) => {
                 let (mut have, mut need, mut listed, mut documents) = (Vec::new(), Vec::new(), 0, 0);
                 for (id, theirs) in theirs {
@@ -126,18 +130,34 @@ impl Read<'_> {
         self.all("compare a scope", sql, params![found.id, own], each).map(drop)
     }
 
-    /// What stands for each document of a scope: one pass over its rows, or the one before, if nothing has moved since.
-    fn prints<'a>(&self, scope: ScopeId, kept: &'a mut Option<Prints>) -> Result<&'a Prints, StoreError> {
-        let row = self.known_scope(scope)?;
-        let stands = kept.as_ref().is_some_and(|kept| {
-            (kept.scope, kept.sum, kept.count, kept.seq) == (scope, row.sum, row.count, row.next_seq)
-        });
-        if !stands {
-            let mut documents = Vec::new();
+    /// What stands for each document of a scope: one pass over its rows; the lists of a comparison are of the moment of its
+    /// sums. Sums are never of a moment that sums were of before.
+    fn prints<'a>(
+        &self,
+        scope: ScopeId,
+        wanted: Wanted,
+        kept: &'a mut Option<Prints>,
+    ) -> Result<&'a Prints, StoreError> {
+        let fits = |kept: &Prints| kept.scope == scope && (wanted == Wanted::Lists || !kept.summed);
+        if !kept.as_ref().is_some_and(fits) {
+            let mut documents = Vec::with_capacity(usize::try_from(self.known_scope(scope)?.count).unwrap_or(0));
             self.each_folded(scope, |id, print| documents.push((id, print.in_sum(id), print.in_list(id))))?;
-            *kept = Some(Prints { scope, sum: row.sum, count: row.count, seq: row.next_seq, documents });
+            *kept = Some(Prints { scope, head: self.head(scope)?, summed: false, documents });
         }
-        kept.as_ref().ok_or(StoreError::Corrupt("scope"))
+        let found = kept.as_mut().ok_or(StoreError::Corrupt("scope"))?;
+        found.summed |= wanted == Wanted::Sums;
+        Ok(found)
+    }
+
+    /// Reads what a comparison will ask for, before it asks: while the other end does the same.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn look_ahead(&self, scope: ScopeId, kept: &mut Option<Prints>) -> Result<(), StoreError> {
+        if kept.is_none() {
+            self.prints(scope, Wanted::Lists, kept)?;
+        }
+        Ok(())
     }
 
     /// The changes of documents, as many as fit into a frame; of a document that is not here, none.
@@ -326,14 +346,21 @@ fn beginning<const N: usize>(id: DocId, heads: &[u8]) -> [u8; N] {
     std::array::from_fn(|at| digest[at])
 }
 
+/// What prints are wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Sums,
+    Lists,
+}
+
 /// What stands for every document of a scope at one moment.
 #[derive(Debug)]
 pub struct Prints {
     scope: ScopeId,
-    sum: ScopeSum,
-    count: u64,
-    /// The feed's next number: what leaves or is erased moves it, too.
-    seq: u64,
+    /// Where the scope's feed stood.
+    head: Position,
+    /// Whether a comparison has begun with it.
+    summed: bool,
     documents: Vec<(DocId, u64, Fingerprint)>,
 }
 

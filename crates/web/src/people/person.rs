@@ -50,6 +50,12 @@ struct Choice {
     words: String,
 }
 
+/// Why a record takes no writes: it has left.
+const LEFT: &str = "She has left this chapter. Her record is kept here, read-only: people here know her.";
+/// Why a record takes no writes: it can't be read to its end.
+const UNREADABLE: &str =
+    "This record is read-only here: a change to it could not be read. Its last good state is shown.";
+
 #[derive(Template)]
 #[template(path = "person.html")]
 struct PersonPage {
@@ -63,6 +69,7 @@ struct PersonPage {
     why: Option<String>,
     joined: Option<String>,
     writable: bool,
+    closed: &'static str,
     hub: bool,
     fields: Vec<FieldView>,
     contacts: Vec<(String, String)>,
@@ -148,6 +155,7 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
         why,
         joined: joined_words(her),
         writable: person.state == store::DocState::Live || person.state == store::DocState::Kept,
+        closed: if person.state == store::DocState::ReadOnly { LEFT } else { UNREADABLE },
         hub: site.node.is_hub(),
         fields: EDITED.iter().map(|name| FieldView { name, label: label(name), value: value_of(her, name) }).collect(),
         contacts: contacts(her),
@@ -222,7 +230,7 @@ fn contacts(her: &Supporter) -> Vec<(String, String)> {
 
 /// That she is shown for several records, with their ids: what is written here goes into the first.
 fn joined_words(her: &Supporter) -> Option<String> {
-    let others: Vec<String> = her.merged.iter().map(ToString::to_string).collect();
+    let others: Vec<String> = her.merged.iter().map(|id| id.to_string()[28..].to_owned()).collect();
     let words = || format!("Shown together with what is known of her as {}.", others.join(" and "));
     (!others.is_empty()).then(words)
 }
