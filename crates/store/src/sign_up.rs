@@ -34,7 +34,12 @@ impl Read<'_> {
         let sql = "SELECT d.doc_id FROM reach r JOIN document d ON d.id = r.document
                    LEFT JOIN supporter v ON v.document = r.document
                    WHERE r.value = ? ORDER BY coalesce(v.hidden, 0), d.doc_id LIMIT 1";
+        // Almost nobody is known: a look into the index alone costs a quarter of putting those who are in order.
+        let known = "SELECT EXISTS (SELECT 1 FROM reach WHERE value = ?)";
         for email in emails {
+            if self.number("match an address", known, params![email.as_str()])? == 0 {
+                continue;
+            }
             let found = self.one("match an address", sql, params![email.as_str()], |row| row.get(0))?;
             if let Some(id) = found {
                 return Ok(Match::Known(DocId::from_bytes(id)));
