@@ -129,7 +129,10 @@ impl Node {
         let count = due.len();
         for person in due {
             let (erasure, at) = (draw::erase_id(), now);
-            self.write(Priority::Interactive, move |tx| tx.erase(person, erasure, at, None))?;
+            self.write(Priority::Interactive, move |tx| {
+                // Withdrawn meanwhile, or not read to the end: not now.
+                if tx.erasures_due(at)?.contains(&person) { tx.erase(person, erasure, at, None) } else { Ok(()) }
+            })?;
         }
         self.scrub()?;
         Ok(count)

@@ -7,8 +7,10 @@ use crate::{Node, NodeError};
 
 /// Does what is owed now.
 pub(crate) fn do_owed(node: &Node) -> Result<(), NodeError> {
-    let transfers = node.complete_transfers()?;
+    // One that fails does not keep the other from being done.
+    let transfers = node.complete_transfers();
     let erasures = node.carry_out_erasures()?;
+    let transfers = transfers?;
     if transfers + erasures > 0 {
         tracing::info!(transfers, erasures, "carried out");
     }

@@ -4,7 +4,7 @@
 //! carries it out with the event that says so in her record.
 
 use model::{Body, DocId, Event, Personal, PlacementFact};
-use store::{AgreedTransfer, Edited, NewTransfer, NodeKind, TransferRow};
+use store::{AgreedTransfer, Edited, NewTransfer, NodeKind, StoreError, TransferRow};
 
 use crate::acts::{Plan, event, within};
 use crate::{Node, NodeError, Priority, draw};
@@ -102,6 +102,13 @@ impl Node {
                 Ok(carried_out) => done += usize::from(carried_out),
                 // Somebody was faster: it is tried again when that is folded.
                 Err(NodeError::Store(error)) if error.can_be_redone() => {}
+                // Her record takes no event: both sides hear of it, and nobody else waits for her.
+                Err(NodeError::Store(StoreError::NotWritable(..) | StoreError::Record(..))) => {
+                    let id = transfer.transfer.id;
+                    self.write(Priority::Interactive, move |tx| {
+                        tx.answer_transfer(id, false, "her record can't be written at the network")
+                    })?;
+                }
                 Err(error) => return Err(error),
             }
         }

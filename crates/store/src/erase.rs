@@ -109,7 +109,8 @@ impl Read<'_> {
             return Ok(Vec::new());
         }
         let sql = "SELECT d.doc_id FROM erasure_asked e JOIN document d ON d.id = e.document
-                   WHERE e.approved = 1 AND e.at <= ? ORDER BY e.at LIMIT 100";
+                   WHERE e.approved = 1 AND e.at <= ? AND (d.dirty IS NULL OR d.state = 'quarantined')
+                   ORDER BY e.at LIMIT 100";
         let due = self.all("look what is due", sql, params![now.as_millis() - ERASURE_WAITS_MS], |row| row.get(0))?;
         Ok(due.into_iter().map(DocId::from_bytes).collect())
     }

@@ -49,6 +49,13 @@ impl Tx<'_> {
             self.run("forget a document", sql, params![row.id])?;
         }
         self.run("forget a document", "DELETE FROM refused WHERE doc_id = ?", params![id.as_bytes()])?;
+        // A child that was asked to take her, and never held her, hears of it by this row alone.
+        let sql = "SELECT t.id, s.id FROM transfer t JOIN scope s ON (s.id = t.giver OR s.id = t.taker)
+                   WHERE t.document = ? AND t.state = 'open' AND s.role = 'chapter'";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        for (transfer, scope) in self.all("look for transfers", sql, params![row.id], read)? {
+            self.feed(scope, row.id, "transfer", transfer, None)?;
+        }
         let sql =
             "UPDATE transfer SET summary = '', text = '', state = CASE state WHEN 'open' THEN 'done' ELSE state END
                    WHERE document = ?";

@@ -420,6 +420,13 @@ impl Tx<'_> {
             Receipt::Kept { epoch } => ("kept", epoch, None),
             Receipt::Erased { erasure } => ("erased", 0, Some(*erasure.as_bytes())),
         };
+        let Ok(epoch) = i64::try_from(epoch) else { return Ok(()) };
+        // A word on what is not under way says nothing.
+        let sql = "SELECT EXISTS (SELECT 1 FROM leaving WHERE scope = ? AND document = ? AND epoch = ?)";
+        let asked = self.number("look for a leave", sql, params![source.scope_row, document, epoch])? > 0;
+        if what != "erased" && !asked {
+            return Ok(());
+        }
         let sql = "INSERT INTO receipt (link, document, what, epoch, erasure, at) SELECT ?1, ?2, ?3, ?4, ?5, ?6
                    WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE link = ?1 AND document = ?2 AND what = ?3 AND epoch = ?4)";
         let link = source.link.id.0;
@@ -436,6 +443,11 @@ impl Tx<'_> {
                               AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = ?2
                                               AND r.what = 'left' AND r.epoch = ?3))";
                 self.run("note what has left", sql, params![source.scope_row, document, epoch])?;
+                // What was kept here for a child's sake goes once every child has let go; `let_go` looks again.
+                let sql = "UPDATE leaving SET step = 'going' WHERE document = ?1 AND step = 'disputed'
+                           AND scope IN (SELECT id FROM scope WHERE role = 'own')
+                           AND NOT EXISTS (SELECT 1 FROM leaving o WHERE o.document = ?1 AND o.scope != leaving.scope)";
+                self.run("go on letting go", sql, params![document])?;
             }
         }
         // What the child wrote up to its receipt has been logged before it: it is fed up before this node lets go.

@@ -100,6 +100,12 @@ impl Read<'_> {
         make_ledger(directory)?;
         let path = ledger_of(directory);
         let mut ledger = fs::OpenOptions::new().append(true).open(&path).map_err(file("open", &path))?;
+        // A line that was cut off by a loss of power goes, or the next one would be glued to it.
+        let text = fs::read(&path).map_err(file("read", &path))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if whole < text.len() {
+            ledger.set_len(whole as u64).map_err(file("write", &path))?;
+        }
         for line in lines.iter().filter(|line| !known.contains(line)) {
             ledger.write_all(line.text().as_bytes()).map_err(file("write", &path))?;
         }
