@@ -418,10 +418,6 @@ impl Reconciling {
     }
 
     fn next(&mut self) -> Next {
-        if !self.to_enter.is_empty() || !self.to_give.is_empty() {
-            let documents = self.to_enter.iter().take(CHANGES_MOVED).copied().collect();
-            return Next::Look(Look::Entries { documents, changes: portion(&self.to_give) });
-        }
         if !self.to_fetch.is_empty() {
             self.fetching = portion(&self.to_fetch);
             take_changes(&mut self.to_fetch, self.fetching.iter().map(|(_, changes)| changes.len()).sum());
@@ -436,6 +432,11 @@ impl Reconciling {
             let count = self.to_compare.len().min(DOCUMENTS_COMPARED);
             self.comparing = self.to_compare.drain(..count).collect();
             return Next::Look(Look::Changes(self.comparing.clone()));
+        }
+        // Taken before given: whoever is told that somebody left may forget her.
+        if !self.to_enter.is_empty() || !self.to_give.is_empty() {
+            let documents = self.to_enter.iter().take(CHANGES_MOVED).copied().collect();
+            return Next::Look(Look::Entries { documents, changes: portion(&self.to_give) });
         }
         if !self.differing.is_empty() {
             let count = self.differing.len().min(BUCKETS_LISTED);

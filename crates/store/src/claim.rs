@@ -53,6 +53,11 @@ impl Read<'_> {
                 || (!held && assignment.is_some() && *listed)
             {
                 give.push(*id);
+                // What was written there before it heard of that is taken, as it is over the feed.
+                let sql = "SELECT EXISTS (SELECT 1 FROM leaving WHERE scope = ? AND document = ?)";
+                if !held && *listed && self.number("look for a leave", sql, params![scope, row.id])? > 0 {
+                    compare.push(*id);
+                }
             } else if *listed {
                 compare.push(*id);
             }
