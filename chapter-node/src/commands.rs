@@ -3,8 +3,8 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::CommandFactory as _;
-use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, serve, table};
-use node::{Invite, Node, SyncOutcome, follow, join, look};
+use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, runtime, serve, sync, table};
+use node::{Invite, Node, follow, join, look};
 use serde_json::{Value, json};
 use store::{Filter, Page};
 use web::{ago, person_json};
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let http = http.or(configured).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
             serve(&node, ServePlan { http, grpc: None, router: site::router(&node), beside: None })
         }
-        Command::Sync => sync(&globals.open(PROGRAM)?, out),
+        Command::Sync => sync(&globals.open(PROGRAM)?, "the network", out),
         Command::Return { id, reason } => {
             let node = globals.open(PROGRAM)?;
             let transfer = node.return_person(find_person(&node, &id)?.document, reason.as_str().into(), &by)?;
@@ -44,10 +44,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Today => today(&globals.open(PROGRAM)?, out),
         Command::Shared(command) => run_shared(&globals, PROGRAM, &command, out, &by),
     }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))
 }
 
 fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: bool, out: Out) -> Result<(), Failure> {
@@ -90,17 +86,6 @@ fn asked() -> Result<bool, Failure> {
         .read_line(&mut answer)
         .map_err(|error| Failure::failed(format!("could not read the answer: {error}")))?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
-}
-
-fn sync(node: &Node, out: Out) -> Result<(), Failure> {
-    match runtime()?.block_on(node.sync())? {
-        SyncOutcome::InStep => {
-            out.result(&json!({"state": "in_step"}), || "in step with the network".to_owned());
-            Ok(())
-        }
-        SyncOutcome::Unreachable(words) => Err(Failure::unreachable(format!("the network can't be reached: {words}"))),
-        SyncOutcome::Refused(words) => Err(Failure::refused(format!("the network refused: {words}"))),
-    }
 }
 
 fn note(node: &Node, command: &Note, out: Out, by: &str) -> Result<(), Failure> {

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use cli::{Beside, Failure, Out};
+use cli::{Beside, Failure, Out, runtime};
 use model::{DocId, SignUp};
-use node::{Invite, Node, NodeError, SyncOutcome, join_parent};
+use node::{Invite, Node, NodeError, join_parent};
 use serde_json::json;
 use store::{FROM_ABOVE, Filter, Page};
 
@@ -17,10 +17,6 @@ const PLACED_AT_ONCE: usize = 100;
 /// How long is waited after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))
-}
-
 pub(crate) fn join(node: &Node, invite: &str, out: Out) -> Result<(), Failure> {
     let invite: Invite = invite.parse()?;
     let offer = runtime()?.block_on(join_parent(node, &invite))?;
@@ -28,19 +24,6 @@ pub(crate) fn join(node: &Node, invite: &str, out: Out) -> Result<(), Failure> {
         format!("this hub belongs to {}: everybody here is shared with it from the next exchange on", offer.network)
     });
     Ok(())
-}
-
-pub(crate) fn sync(node: &Node, out: Out) -> Result<(), Failure> {
-    match runtime()?.block_on(node.sync())? {
-        SyncOutcome::InStep => {
-            out.result(&json!({"state": "in_step"}), || "in step with the hub above".to_owned());
-            Ok(())
-        }
-        SyncOutcome::Unreachable(words) => {
-            Err(Failure::unreachable(format!("the hub above can't be reached: {words}")))
-        }
-        SyncOutcome::Refused(words) => Err(Failure::refused(format!("the hub above refused: {words}"))),
-    }
 }
 
 /// Places who comes from above, as long as this hub serves.

@@ -1,7 +1,7 @@
 //! Runs the commands of `hub-node`.
 
 use clap::CommandFactory as _;
-use cli::{Config, Failure, Out, ServePlan, Shared, find_person, run_shared, serve, table};
+use cli::{Config, Failure, Out, ServePlan, Shared, find_person, run_shared, serve, sync, table};
 use model::{PostalAddress, normalise_country};
 use node::{HubDraft, INVITE_LIFE_MS, Node};
 use serde_json::json;
@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             )
         }
         Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out),
-        Command::Sync => between::sync(&globals.open(PROGRAM)?, out),
+        Command::Sync => sync(&globals.open(PROGRAM)?, "the hub above", out),
         Command::Chapter(command) => chapters::run(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Invite { slug, expires, address } => {
             let invite = globals.open(PROGRAM)?.invite(&slug, address, life(&expires)?)?;

@@ -8,6 +8,7 @@ use node::{Node, Passphrase, Retirement, SyncOutcome};
 use serde_json::{Value, json};
 
 use crate::shared::Handover;
+use crate::sync::runtime;
 use crate::{Failure, Globals, Out, Program};
 
 /// The longest line that can hold a passphrase, in bytes: 39 with its hyphens, and room for spaces.
@@ -74,12 +75,10 @@ fn hand_over(node: &Node, file: &Path, program: Program, out: Out) -> Result<(),
 
 /// One exchange, so that the network has everything before the node is on its way; nothing without a parent.
 fn exchange(node: &Node) -> Result<Option<SyncOutcome>, Failure> {
-    if node.read(|read| read.parent())?.is_none() {
+    if !node.read(|read| read.has_parent())? {
         return Ok(None);
     }
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))?;
-    Ok(Some(runtime.block_on(node.sync())?))
+    Ok(Some(runtime()?.block_on(node.sync())?))
 }
 
 fn open(

@@ -14,6 +14,7 @@ mod person;
 mod serve;
 mod shared;
 mod status;
+mod sync;
 mod table;
 mod wrote;
 
@@ -24,4 +25,5 @@ pub use out::Out;
 pub use person::{find_person, personal};
 pub use serve::{Beside, ServePlan, serve};
 pub use shared::{Shared, run_shared};
+pub use sync::{runtime, sync};
 pub use table::table;

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Failure, Out};
+use crate::{Failure, Out, runtime};
 
 /// The numbering plans take 80 ms to read, which the links may use better while the node starts.
 const WARM_AFTER: Duration = Duration::from_secs(2);
@@ -49,8 +49,7 @@ pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     let http = loopback_only(&plan.http, "the pages")?;
     let grpc = plan.grpc.as_deref().map(|address| loopback_only(address, "the port for children")).transpose()?;
-    let runtime =
-        tokio::runtime::Runtime::new().map_err(|error| Failure::failed(format!("could not start: {error}")))?;
+    let runtime = runtime()?;
     if let Some(beside) = plan.beside {
         runtime.spawn(beside);
     }

@@ -56,7 +56,7 @@ impl Node {
         if reason.is_blank() {
             return Err(NodeError::Refused("say why: `asked by phone` is enough".to_owned()));
         }
-        if self.read(|read| read.parent())?.is_none() {
+        if !self.read(|read| read.has_parent())? {
             self.erase_now(person)?;
             return Ok(Erased::Now);
         }

@@ -66,7 +66,7 @@ impl Node {
     }
 
     fn need_parent(&self) -> Result<(), NodeError> {
-        if self.kind() == NodeKind::Chapter && self.read(|read| read.parent())?.is_none() {
+        if self.kind() == NodeKind::Chapter && !self.read(|read| read.has_parent())? {
             return Err(NodeError::Refused(
                 "this chapter belongs to no network: there is nobody to give her to".to_owned(),
             ));

@@ -98,7 +98,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn put_left(&self, scope: i64, document: i64, epoch: i64) -> Result<(), StoreError> {
+    /// It was in the scope and is not any more.
+    pub(crate) fn put_left(&self, scope: i64, document: i64, epoch: i64) -> Result<(), StoreError> {
         self.assign(scope, document, epoch, None)?;
         let sql = "UPDATE assign SET state = 'left' WHERE scope = ? AND document = ?";
         self.run("end an assignment", sql, params![scope, document]).map(drop)

@@ -105,7 +105,7 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn erasures_due(&self, now: Timestamp) -> Result<Vec<DocId>, StoreError> {
-        if self.parent()?.is_some() {
+        if self.has_parent()? {
             return Ok(Vec::new());
         }
         let sql = "SELECT d.doc_id FROM erasure_asked e JOIN document d ON d.id = e.document

@@ -22,7 +22,7 @@ impl Tx<'_> {
     /// # Errors
     /// When it has a parent already.
     pub fn join_parent(&self, link: &NewLink<'_>) -> Result<(), StoreError> {
-        if self.parent()?.is_some() {
+        if self.has_parent()? {
             return Err(StoreError::Refused("this hub has a parent already".to_owned()));
         }
         self.add_scope(ScopeId::ABOVE, ScopeRole::Above)?;

@@ -141,6 +141,14 @@ impl Read<'_> {
         self.one("read the link to the parent", &format!("{COLUMNS} WHERE l.direction = 'up'"), [], read_link)
     }
 
+    /// Whether there is a parent. Cheaper than its link, whose row counts what waits for it.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn has_parent(&self) -> Result<bool, StoreError> {
+        Ok(self.number("look for a parent", "SELECT EXISTS (SELECT 1 FROM link WHERE direction = 'up')", [])? > 0)
+    }
+
     /// How often an exchange at once was asked for.
     ///
     /// # Errors

@@ -237,16 +237,11 @@ impl Tx<'_> {
         inspected: &Inspected,
     ) -> Result<(), StoreError> {
         let brings = source.asked_for && source.link.direction == Direction::Down && inspected.deps.is_empty();
-        let free = |tx: &Self| {
-            Ok::<_, StoreError>(
-                row.state == DocState::Live
-                    && source.scope_row == source.link.scope_row
-                    && row.kind == Kind::Supporter
-                    && tx.assignment(source.scope_row, row.id)?.is_none()
-                    && tx.children_holding(row.id)?.is_empty(),
-            )
-        };
-        if !brings || !free(self)? {
+        let hers = source.scope_row == source.link.scope_row && row.kind == Kind::Supporter;
+        if !brings || !hers || row.state != DocState::Live {
+            return Ok(());
+        }
+        if self.assignment(source.scope_row, row.id)?.is_some() || !self.children_holding(row.id)?.is_empty() {
             return Ok(());
         }
         self.begin_assignment(source.scope_row, row, id, self.next_epoch(row.id)?, None)?;
@@ -297,10 +292,10 @@ impl Tx<'_> {
             self.insert_change(document, inspected.actor, &as_written(inspected, bytes), source.came(), Bytes::Keep)?;
         self.run("log a change", "UPDATE document SET dirty = ? WHERE id = ?", params![change, document])?;
         let (epoch, held) = self.claimed_epoch(source.scope_row, id)?.unwrap_or((1, true));
-        self.assign(source.scope_row, document, epoch, None)?;
-        if !held {
-            let sql = "UPDATE assign SET state = 'left' WHERE scope = ? AND document = ?";
-            self.run("end an assignment", sql, params![source.scope_row, document])?;
+        if held {
+            self.assign(source.scope_row, document, epoch, None)?;
+        } else {
+            self.put_left(source.scope_row, document, epoch)?;
         }
         if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
             self.assign(self.known_scope(own)?.id, document, 1, None)?;

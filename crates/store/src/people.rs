@@ -7,13 +7,12 @@ use model::{DocId, EventId, Ladder, RungId, ScopeId, Supporter, as_one};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
 use crate::document::DocState;
+use crate::rows::ID_DIGITS_MIN;
 use crate::same::WAITS;
 use crate::{Read, StoreError};
 
 /// The most people in one page.
 const PAGE_MAX: usize = 500;
-/// The fewest digits of an id that are looked for: fewer fit too many.
-const ID_DIGITS_MIN: usize = 4;
 
 /// Which people.
 #[derive(Clone, Debug, Default)]

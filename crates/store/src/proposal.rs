@@ -3,6 +3,7 @@
 use model::{DocId, EventId, Personal, ProposalId, Timestamp};
 use rusqlite::params;
 
+use crate::rows::one_named;
 use crate::{Read, StoreError, Tx};
 
 /// What became of a proposal.
@@ -76,18 +77,8 @@ impl Read<'_> {
     /// # Errors
     /// When none that waits has it, or more than one.
     pub fn proposal(&self, text: &str) -> Result<ProposalRow, StoreError> {
-        let digits: String = text.trim().to_ascii_lowercase().chars().filter(|c| *c != '-').collect();
-        let fits = |row: &ProposalRow| {
-            let hex = row.id.to_string().replace('-', "");
-            digits.len() >= 4 && (hex.starts_with(&digits) || hex.ends_with(&digits))
-        };
-        let mut found: Vec<ProposalRow> = self.all("read proposals", COLUMNS, [], read_proposal)?;
-        found.retain(fits);
-        match (found.pop(), found.is_empty()) {
-            (Some(one), true) => Ok(one),
-            (Some(_), false) => Err(StoreError::Ambiguous(text.to_owned())),
-            (None, _) => Err(StoreError::Unknown("open proposal", text.to_owned())),
-        }
+        let waiting = self.all("read proposals", COLUMNS, [], read_proposal)?;
+        one_named(text, "open proposal", waiting, |row| row.id.to_string())
     }
 }
 

@@ -150,6 +150,29 @@ impl Tx<'_> {
     }
 }
 
+/// The fewest digits of an id that are looked for: fewer fit too many.
+pub(crate) const ID_DIGITS_MIN: usize = 4;
+
+/// The one row of these that a full id or a unique beginning or end of one names; `what` they are, in words.
+pub(crate) fn one_named<T>(
+    text: &str,
+    what: &'static str,
+    mut rows: Vec<T>,
+    id: impl Fn(&T) -> String,
+) -> Result<T, StoreError> {
+    let plain = |id: &str| id.trim().to_ascii_lowercase().replace('-', "");
+    let digits = plain(text);
+    rows.retain(|row| {
+        let whole = plain(&id(row));
+        digits.len() >= ID_DIGITS_MIN && (whole.starts_with(&digits) || whole.ends_with(&digits))
+    });
+    match (rows.pop(), rows.is_empty()) {
+        (Some(one), true) => Ok(one),
+        (Some(_), false) => Err(StoreError::Ambiguous(text.to_owned())),
+        (None, _) => Err(StoreError::Unknown(what, text.to_owned())),
+    }
+}
+
 /// Hashes in one blob, sorted.
 pub(crate) fn join_hashes(hashes: &[Digest]) -> Vec<u8> {
     let mut sorted = hashes.to_vec();

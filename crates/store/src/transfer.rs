@@ -10,6 +10,7 @@ use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow, Edited, Rows};
 use crate::log::{NotTaken, Source, Taken};
+use crate::rows::one_named;
 use crate::{NodeKind, Read, StoreError, Tx};
 
 /// The most transfers that wait for one chapter: more would hide each other.
@@ -142,18 +143,8 @@ impl Read<'_> {
     /// # Errors
     /// When none has it, or more than one.
     pub fn transfer(&self, text: &str) -> Result<TransferRow, StoreError> {
-        let digits: String = text.trim().to_ascii_lowercase().chars().filter(|c| *c != '-').collect();
-        let fits = |row: &TransferRow| {
-            let hex = row.id.to_string().replace('-', "");
-            digits.len() >= 4 && (hex.starts_with(&digits) || hex.ends_with(&digits))
-        };
-        let mut found = self.transfers_where("WHERE t.state = 'open'", [])?;
-        found.retain(fits);
-        match (found.pop(), found.is_empty()) {
-            (Some(one), true) => Ok(one),
-            (Some(_), false) => Err(StoreError::Ambiguous(text.to_owned())),
-            (None, _) => Err(StoreError::Unknown("open transfer", text.to_owned())),
-        }
+        let open = self.transfers_where("WHERE t.state = 'open'", [])?;
+        one_named(text, "open transfer", open, |row| row.id.to_string())
     }
 
     /// Transfers to which both sides agree, at their parent: they are to be carried out.
@@ -334,7 +325,7 @@ impl Tx<'_> {
             return Ok(Ok(()));
         };
         let known = self.known_transfer(said.id)?;
-        let Some(known) = known else { return self.take_proposed(source, &row, said) };
+        let Some(known) = known else { return self.take_proposed(source, id, &row, said) };
         let part = match said.side {
             Side::Give => known.giver,
             Side::Take => known.taker,
@@ -362,7 +353,7 @@ impl Tx<'_> {
     }
 
     /// A chapter proposes to give someone.
-    fn take_proposed(&self, source: &Source<'_>, row: &DocumentRow, said: &Transfer) -> Taken {
+    fn take_proposed(&self, source: &Source<'_>, id: DocId, row: &DocumentRow, said: &Transfer) -> Taken {
         if said.side != Side::Give || said.state != TransferState::Open {
             // A word on what this node has forgotten, or has never proposed.
             return Ok(Ok(()));
@@ -375,14 +366,8 @@ impl Tx<'_> {
         let taker = if said.to.is_empty() { None } else { self.chapter_scope(&said.to).ok() };
         let to = Some(said.to.clone()).filter(|to| !to.is_empty());
         let summary = self.summary_of(row.id)?;
-        let new = NewTransfer {
-            id: said.id,
-            person: model::DocId::from_bytes([0; 16]),
-            to,
-            text: said.text.clone(),
-            agreed: said.agreed,
-            at: said.at,
-        };
+        let new =
+            NewTransfer { id: said.id, person: id, to, text: said.text.clone(), agreed: said.agreed, at: said.at };
         let transfer = self.insert_transfer(&new, row, Some(source.scope_row), taker, true, &summary)?;
         let wrong = if held.is_none_or(|held| held.epoch != said.epoch.cast_signed()) {
             Some("she is no longer in this chapter as it knew it")
