@@ -112,9 +112,9 @@ impl World {
                 Ok(())
             }
             34..40 => self.open(pair),
-            40 => self.propose_transfer(node),
-            41 => self.go_on(node),
-            42..54 => self.fold(node),
+            40..42 => self.propose_transfer(node),
+            42..45 => self.go_on(node),
+            45..54 => self.fold(node),
             54..64 => self.tell_moved(pair),
             64..66 => self.heartbeat(pair),
             // An exchange takes a dozen of these: fewer at a time, and links would be cut before they come to anything.
@@ -193,6 +193,10 @@ impl World {
                 }
                 bail!("chapter {n} and the hub hold different things: {told:#?}");
             }
+            let guests = [n, parent].map(|node| self.nodes[node].reader.at_once(|read| read.guests(scope)));
+            let [mine, theirs] = guests;
+            let (mine, theirs) = (mine?, theirs?);
+            ensure!(mine == theirs, "chapter {n} is told of other guests than its hub knows: {mine:?}, {theirs:?}");
             for id in here.1 {
                 let mine = self.nodes[n].reader.at_once(|read| read.person(id))?.supporter;
                 let theirs = self.nodes[parent].reader.at_once(|read| read.person(id))?.supporter;
@@ -355,6 +359,7 @@ impl World {
             let me = Me { node: row.node_id, incarnation, view_version: VIEW_VERSION, asks };
             self.pairs[pair][at].engine = Some(Link::new(me));
             let link = self.link_row(pair, at)?;
+            self.nodes[node].writer.commit(|tx| tx.unconfirmed(link.id))?;
             let scopes = self.nodes[node].reader.at_once(|read| read.local_scopes(link.id))?;
             self.handle(pair, at, Event::Opened(scopes))?;
         }
@@ -397,6 +402,7 @@ impl World {
                 | Effect::Save(..)
                 | Effect::Look(..)
                 | Effect::Agreed(..)
+                | Effect::Confirmed(..)
                 | Effect::Acknowledged(..)) => {
                     self.pairs[pair][at].work.push_back(waits);
                 }
@@ -452,6 +458,12 @@ impl World {
             }
             Effect::Acknowledged(scope, seq, refused) => {
                 state.writer.commit(|tx| tx.acknowledged(&link, scope, seq, &refused, now))?;
+                return Ok(true);
+            }
+            Effect::Confirmed(scope) => {
+                if link.direction == store::Direction::Up {
+                    state.writer.commit(|tx| tx.confirmed(link.id, scope, now))?;
+                }
                 return Ok(true);
             }
             Effect::Agreed(scope) => {

@@ -184,6 +184,10 @@ pub struct Transfer {
     pub text: Personal,
     /// Whether she was asked and agreed.
     pub agreed: bool,
+    /// Whether she stays where she is, and the receiving chapter serves her, too.
+    pub also: bool,
+    /// Whether she asked for it herself: then the giving chapter's word is not needed.
+    pub her_word: bool,
     /// When it was proposed.
     pub at: Timestamp,
 }
@@ -210,6 +214,8 @@ pub enum Content {
         view: Option<ViewRow>,
         /// The parent's word for it.
         proof: Proof,
+        /// Whether the scope serves her while her home is another chapter.
+        guest: bool,
     },
     /// A document leaves the scope. Flows from parent to child only.
     Leave {
@@ -350,6 +356,9 @@ pub struct Head {
     pub sum: ScopeSum,
     /// How many documents that is.
     pub count: u64,
+    /// Whether the receiver's place in the feed was found good, or both have compared since it was not: this end was not put
+    /// back to before what the receiver knows of it.
+    pub goes_on: bool,
 }
 
 /// The last frame.

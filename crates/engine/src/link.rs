@@ -111,6 +111,8 @@ pub enum Effect {
     Look(ScopeId, Look),
     /// Both ends hold the same: nothing is missing any more.
     Agreed(ScopeId),
+    /// The peer was not put back to before what this end knows of it: what it has acknowledged still stands.
+    Confirmed(ScopeId),
     /// This database was rolled back: it begins a new life before the link is opened again.
     BeginNewLife,
     /// Say where the link stands.
@@ -205,6 +207,8 @@ struct Scope {
     patience: (u32, u32),
     /// Whether both ends were found to hold the same since something was last not taken.
     agreed: bool,
+    /// Whether the peer has shown in this conversation that it was not put back to before.
+    confirmed: bool,
 }
 
 /// One end of a link.
@@ -313,6 +317,7 @@ impl Link {
                 unconfirmed: false,
                 patience: (0, 0),
                 agreed: false,
+                confirmed: false,
                 local,
             };
             (fresh.local.scope, fresh)
@@ -330,6 +335,9 @@ impl Link {
                 let scope = self.greeted(head.scope, "a head")?;
                 scope.peer_head = head.position.seq.max(scope.received);
                 scope.unconfirmed = false;
+                if head.goes_on {
+                    scope.confirm(effects);
+                }
                 self.compare_sums(&head, effects);
                 Ok(())
             }
@@ -369,11 +377,15 @@ impl Link {
             scope.saved = read;
             scope.peer_head = theirs.map_or(0, |theirs| theirs.head.seq);
             scope.peer_count = theirs.map_or(0, |theirs| theirs.count);
+            let at_head = |cursor: &Cursor| theirs.is_some_and(|theirs| theirs.head == cursor.position);
+            if scope.local.cursor.filter(same_life).is_some_and(|cursor| at_head(&cursor)) {
+                scope.confirm(effects);
+            }
             scope.said_in_hello = theirs.map(|theirs| {
                 let ScopeHello { scope, head, cursor, folded, sum, count, .. } = *theirs;
                 let same_life = |cursor: &Cursor| cursor.incarnation == self.me.incarnation;
                 let read = cursor.filter(same_life).map_or(0, |cursor| cursor.position.seq);
-                Head { scope, position: head, read, folded, sum, count }
+                Head { scope, position: head, read, folded, sum, count, goes_on: false }
             });
             effects.push(Effect::CheckCursor(*id, theirs.and_then(|theirs| theirs.cursor)));
         }
@@ -426,6 +438,8 @@ impl Link {
             return Err(ProtocolError::OutOfPlace("rows out of order"));
         }
         scope.said_in_hello = None;
+        // The peer feeds only from a place that it has found good.
+        scope.confirm(effects);
         scope.received = batch.last.seq;
         scope.peer_head = scope.peer_head.max(batch.last.seq);
         let cursor = Cursor { incarnation, position: batch.last };
@@ -546,9 +560,16 @@ impl Link {
 }
 
 impl Scope {
+    fn confirm(&mut self, effects: &mut Vec<Effect>) {
+        if !std::mem::replace(&mut self.confirmed, true) {
+            effects.push(Effect::Confirmed(self.local.scope));
+        }
+    }
+
     fn head(&self) -> Head {
         let LocalScope { scope, head, sum, count, folded, cursor, .. } = self.local;
-        Head { scope, position: head, read: cursor.map_or(0, |cursor| cursor.position.seq), folded, sum, count }
+        let read = cursor.map_or(0, |cursor| cursor.position.seq);
+        Head { scope, position: head, read, folded, sum, count, goes_on: self.sent.is_some() }
     }
 
     fn ack(&self, refused: Vec<Refused>) -> Ack {

@@ -33,6 +33,8 @@ pub enum Claimed {
     Held {
         /// Since which assignment.
         epoch: u64,
+        /// Whether her home is another chapter.
+        guest: bool,
         /// The parent's word.
         proof: Proof,
     },

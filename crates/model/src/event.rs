@@ -115,9 +115,9 @@ pub enum Body {
         /// Where she said it.
         source: Personal,
     },
-    /// She went from one chapter to another.
+    /// She went from one chapter to another; or another chapter serves her, too.
     Transfer {
-        /// The chapter that gave.
+        /// The chapter that gave; none: she stays where she is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<ScopeId>,
         /// The chapter that took.

@@ -200,8 +200,20 @@ impl Node {
         let row = self.read(|read| read.record(person))?;
         match row.chapter_name.filter(|_| self.kind() == NodeKind::Hub) {
             Some(chapter) => Err(NodeError::Refused(format!("she is in {chapter}: her chapter keeps this with her"))),
+            None if self.kind() == NodeKind::Hub && row.elsewhere => {
+                Err(NodeError::Refused("her home is a chapter of another network: it keeps this with her".to_owned()))
+            }
             None => Ok(()),
         }
+    }
+
+    /// Where she stands on the ladder is her home chapter's to say.
+    pub(crate) fn at_home_here(&self, person: DocId) -> Result<(), NodeError> {
+        if self.read(|read| read.record(person))?.elsewhere {
+            let words = "another chapter is her home and alone moves her: log what happened here, it will see it";
+            return Err(NodeError::Refused(words.to_owned()));
+        }
+        Ok(())
     }
 
     fn log(&self, person: DocId, by: &str, event: Event) -> Result<EventId, NodeError> {
@@ -370,6 +382,7 @@ impl Node {
         let because = because.filter(|reason| !reason.is_blank());
         because.as_ref().map_or(Ok(()), |reason| within(reason, "the reason"))?;
         self.in_our_care(person)?;
+        self.at_home_here(person)?;
         let settings = self.read(|read| read.settings())?;
         let id = draw::event_id();
         let (how, written) = (std::cell::Cell::new(MoveKind::Up), std::cell::RefCell::new(Vec::new()));

@@ -78,6 +78,7 @@ pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
             count: head.count,
             read: head.read,
             folded: head.folded,
+            goes_on: head.goes_on,
         }),
         Frame::Adrift(scope) => K::Adrift(scope.as_bytes().to_vec()),
         Frame::Ask(scope, question) => K::Ask(compare::ask_to_wire(*scope, question)),
@@ -118,6 +119,7 @@ pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
             count: head.count,
             read: head.read,
             folded: head.folded,
+            goes_on: head.goes_on,
         }),
         Some(K::Adrift(raw)) => Frame::Adrift(scope(&raw)?),
         Some(K::Ask(ask)) => compare::ask_from_wire(ask)?,
@@ -224,7 +226,7 @@ fn entry_to_wire(entry: &Entry) -> wire::Entry {
     use wire::entry::Content as C;
     let content = match &entry.content {
         Content::Change { bytes } => C::Change(bytes.clone()),
-        Content::Enter { kind, epoch, snapshot, heads, view, proof } => C::Enter(wire::Enter {
+        Content::Enter { kind, epoch, snapshot, heads, view, proof, guest } => C::Enter(wire::Enter {
             kind: kind.word().to_owned(),
             epoch: *epoch,
             snapshot: snapshot.clone(),
@@ -232,6 +234,7 @@ fn entry_to_wire(entry: &Entry) -> wire::Entry {
             view: view.as_ref().map(|view| view.json.clone()),
             view_version: view.as_ref().map_or(0, |view| view.version),
             proof: proof.to_vec(),
+            guest: *guest,
         }),
         Content::Leave { epoch, proof, arrived } => {
             C::Leave(wire::Leave { epoch: *epoch, proof: proof.to_vec(), arrived: *arrived })
@@ -263,6 +266,7 @@ fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
                 heads: enter.heads.iter().map(|head| bytes(head, "head").map(Digest)).collect::<Outcome<_>>()?,
                 view: enter.view.map(|json| ViewRow { version, json }),
                 proof: bytes(&enter.proof, "proof")?,
+                guest: enter.guest,
             }
         }
         C::Leave(leave) => {

@@ -68,6 +68,7 @@ impl Node {
                 )));
             }
             if field == "rung" {
+                self.at_home_here(person)?;
                 if !conflict.values.iter().any(|standing| standing.value.expose() == value) {
                     return Err(NodeError::Refused("settle a rung on one of the two that stand".to_owned()));
                 }

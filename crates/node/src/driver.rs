@@ -121,6 +121,14 @@ where
         Err(error) => return Ended::Failed(error),
     };
     let asks = link.direction == Direction::Down;
+    if !asks {
+        let (writing, id) = (node.clone(), link.id);
+        if let Err(error) =
+            blocking(move || writing.write(crate::Priority::Interactive, move |tx| tx.unconfirmed(id))).await
+        {
+            return Ended::Failed(error);
+        }
+    }
     let between = node.is_hub() && link.direction == Direction::Up;
     let me = Me { node: row.node_id, incarnation: row.incarnation, view_version: VIEW_VERSION, asks };
     let (results, mut from_database) = mpsc::unbounded_channel();
@@ -291,6 +299,11 @@ impl Driver<'_> {
                 let link = self.link.clone();
                 drop(self.node.write_later(move |tx| tx.nothing_missing(&link, scope)));
             }
+            Effect::Confirmed(scope) if self.link.direction == Direction::Up => {
+                let (link, at) = (self.link.id, draw::now());
+                drop(self.node.write_later(move |tx| tx.confirmed(link, scope, at)));
+            }
+            Effect::Confirmed(_) => {}
             Effect::BeginNewLife => {
                 tracing::warn!("this database was rolled back; it compares with its neighbours what was lost");
                 let node = self.node.clone();

@@ -55,7 +55,7 @@ pub use retire::{Receipt, Retirement, plan_retirement, refuse_retired, retire};
 pub use seal::{Passphrase, PassphraseError};
 pub use serving::{Serving, SyncOutcome};
 pub use sign_up::{Posted, SignedUp};
-pub use transfers::TransferAsked;
+pub use transfers::{TransferAsked, TransferDraft};
 
 // With `Serving::start_on` and `Node::connect_by`: where the tests put a simulated network.
 #[doc(hidden)]

@@ -12,6 +12,21 @@ use crate::{Node, NodeError, Priority, draw};
 /// Who carries out what others agreed to.
 const NETWORK: &str = "network";
 
+/// A transfer to be proposed.
+#[derive(Clone, Debug)]
+pub struct TransferDraft {
+    /// The receiving chapter's short name.
+    pub to: String,
+    /// The hand-over note.
+    pub note: Personal,
+    /// Whether she was asked and agreed.
+    pub agreed: bool,
+    /// Whether she stays where she is, and the receiving chapter serves her, too.
+    pub also: bool,
+    /// Whether she asked for it herself; only a hub's people say so.
+    pub her_word: bool,
+}
+
 /// What came of asking for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferAsked {
@@ -22,28 +37,28 @@ pub enum TransferAsked {
 }
 
 impl Node {
-    /// Proposes that someone go to another chapter. At a hub, who waits for a chapter is placed at once.
+    /// Proposes that someone go to another chapter, or be served by it, too. At a hub, who waits for a chapter is placed at
+    /// once. A chapter may ask for someone by naming itself.
     ///
     /// # Errors
     /// When she is in no chapter, is there already, or the chapter is not known.
-    pub fn propose_transfer(
-        &self,
-        person: DocId,
-        to: &str,
-        note: Personal,
-        agreed: bool,
-        by: &str,
-    ) -> Result<TransferAsked, NodeError> {
+    pub fn propose_transfer(&self, person: DocId, draft: TransferDraft, by: &str) -> Result<TransferAsked, NodeError> {
+        let TransferDraft { to, note, agreed, also, her_word } = draft;
         within(&note, "the hand-over note")?;
         let slug: model::Slug = to.parse().map_err(|error: model::IdError| NodeError::Refused(error.to_string()))?;
-        let row = self.read(|read| read.record(person))?;
-        if self.kind() == NodeKind::Hub && row.chapter.is_none() {
-            self.place_by_hand(person, slug.as_str(), by)?;
-            return Ok(TransferAsked::Placed);
+        if self.kind() == NodeKind::Hub {
+            let row = self.read(|read| read.record(person))?;
+            if row.chapter.is_none() && !row.elsewhere {
+                self.place_by_hand(person, slug.as_str(), by)?;
+                return Ok(TransferAsked::Placed);
+            }
+        } else if her_word {
+            let words = "only her network notes that she asked for it herself: say --agreed, and her chapter is asked";
+            return Err(NodeError::Refused(words.to_owned()));
         }
         self.need_parent()?;
         let (id, at) = (draw::transfer_id(), draw::now());
-        let new = NewTransfer { id, person, to: Some(slug.to_string()), text: note, agreed, at };
+        let new = NewTransfer { id, person, to: Some(slug.to_string()), text: note, agreed, also, her_word, at };
         self.write(Priority::Interactive, move |tx| tx.propose_transfer(&new))?;
         Ok(TransferAsked::Proposed(id))
     }
@@ -60,7 +75,8 @@ impl Node {
         self.need_parent()?;
         let (id, at) = (draw::transfer_id(), draw::now());
         let returned = event(None, by, Body::Return { reason: reason.clone() });
-        let new = NewTransfer { id, person, to: None, text: reason, agreed: false, at };
+        let (also, her_word) = (false, false);
+        let new = NewTransfer { id, person, to: None, text: reason, agreed: false, also, her_word, at };
         self.edit(person, by, |_, _| Ok(Plan::event(&returned).transferring(new.clone())))?;
         Ok(id)
     }
@@ -122,18 +138,20 @@ impl Node {
         let (loaded, settings) = self.read(|read| Ok((read.load(person)?, read.settings()?)))?;
         let stamp = self.stamp(NETWORK);
         let body = match taker {
-            Some(to) => Body::Transfer { from: giver, to },
-            None => Body::Placement(PlacementFact {
+            Some(to) => Some(Body::Transfer { from: giver.filter(|_| !transfer.also), to }),
+            // A chapter that served her beside her home hands back nothing but its own part.
+            None if transfer.guest => None,
+            None => Some(Body::Placement(PlacementFact {
                 chapter: None,
                 reason: "returned".to_owned(),
                 explanation: "Her chapter handed her back.".to_owned(),
                 flags: Vec::new(),
                 territory_version: 0,
                 gazetteer_version: String::new(),
-            }),
+            })),
         };
-        let said = Event { id: draw::event_id(), at: stamp.at, by: None, body };
-        let edited = loaded.and_then(|mut loaded| {
+        let edited = loaded.zip(body).and_then(|(mut loaded, body)| {
+            let said = Event { id: draw::event_id(), at: stamp.at, by: None, body };
             let written = loaded.record.edit(&[record::Write::event(&said)], &stamp)?;
             Some(Edited::new(loaded, written, stamp.actor, &settings.ladder))
         });

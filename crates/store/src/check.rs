@@ -65,6 +65,7 @@ impl Read<'_> {
         found.extend(self.check_sums()?);
         found.extend(self.check_documents()?);
         found.extend(self.check_joined()?);
+        found.extend(self.check_homes()?);
         found.extend(self.check_counters()?);
         Ok(found)
     }
@@ -187,6 +188,19 @@ impl Read<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// Whether everybody whom chapters of this hub serve has one home.
+    fn check_homes(&self) -> Result<Vec<Difference>, StoreError> {
+        let sql = "SELECT d.doc_id, count(*), sum(a.guest) FROM assign a JOIN scope s ON s.id = a.scope JOIN document d ON d.id = a.document
+                   WHERE s.role = 'chapter' AND a.state = 'held' AND d.state != 'erased' GROUP BY a.document
+                   HAVING count(*) - sum(a.guest) != CASE WHEN EXISTS (SELECT 1 FROM assign o JOIN scope t ON t.id = o.scope
+                     WHERE o.document = a.document AND o.state = 'held' AND o.guest = 1 AND t.role = 'own') THEN 0 ELSE 1 END";
+        let homes = self.all("look who is at home where", sql, [], |row| {
+            Ok((DocId::from_bytes(row.get(0)?), row.get::<_, u64>(1)?, row.get::<_, u64>(2)?))
+        })?;
+        let words = |chapters, guests| format!("{chapters} chapters serve her, {guests} of them beside her home");
+        Ok(homes.into_iter().map(|(id, n, guests)| difference(format!("home of {id}"), words(n, guests))).collect())
     }
 
     /// What differs in the counters.

@@ -8,7 +8,8 @@ use engine::{Claim, Claimed, Found};
 use model::{DocId, ScopeId, Timestamp};
 use rusqlite::params;
 
-use crate::document::DocState;
+use crate::document::{DocState, DocumentRow};
+use crate::leave::Place;
 use crate::{Read, StoreError, Tx};
 
 impl Read<'_> {
@@ -22,13 +23,14 @@ impl Read<'_> {
                 claims.extend(proof.map(|proof| (*id, Claimed::Erased { erasure, at, proof })));
                 continue;
             }
-            let sql = "SELECT epoch, state = 'held', proof FROM assign WHERE scope = ? AND document = ?";
+            let sql = "SELECT epoch, state = 'held', guest, proof FROM assign WHERE scope = ? AND document = ?";
             let told = self.one("read an assignment", sql, params![scope, row.id], |row| {
-                Ok((row.get::<_, u64>(0)?, row.get::<_, bool>(1)?, row.get::<_, Option<[u8; 16]>>(2)?))
+                let proof = row.get::<_, Option<[u8; 16]>>(3)?;
+                Ok((row.get::<_, u64>(0)?, row.get::<_, bool>(1)?, row.get::<_, bool>(2)?, proof))
             })?;
-            let claim = told.and_then(|(epoch, held, proof)| {
+            let claim = told.and_then(|(epoch, held, guest, proof)| {
                 let proof = proof?;
-                Some(if held { Claimed::Held { epoch, proof } } else { Claimed::Left { epoch, proof } })
+                Some(if held { Claimed::Held { epoch, guest, proof } } else { Claimed::Left { epoch, proof } })
             });
             claims.extend(claim.map(|claim| (*id, claim)));
         }
@@ -40,6 +42,12 @@ impl Read<'_> {
         // What is there on its way out, and has come back into the scope since, is given again.
         let leaves: BTreeSet<DocId> =
             claims.iter().filter(|(_, told)| matches!(told, Claimed::Left { .. })).map(|(id, _)| *id).collect();
+        let told_guest = |id: &DocId| {
+            claims.iter().find_map(|(claimed, told)| match told {
+                Claimed::Held { guest, .. } if claimed == id => Some(*guest),
+                Claimed::Held { .. } | Claimed::Left { .. } | Claimed::Erased { .. } => None,
+            })
+        };
         let (mut give, mut compare) = (Vec::new(), Vec::new());
         for (id, listed) in asked {
             let Some(row) = self.document(*id)? else {
@@ -48,14 +56,16 @@ impl Read<'_> {
             };
             let assignment = self.assignment(scope, row.id)?;
             let held = assignment.is_some_and(|assignment| assignment.held);
+            let otherwise = told_guest(id).is_some_and(|told| assignment.is_some_and(|known| known.guest != told));
             if row.state == DocState::Erased
-                || (held && (!listed || leaves.contains(id)))
+                || (held && (!listed || otherwise || leaves.contains(id)))
                 || (!held && assignment.is_some() && *listed)
             {
                 give.push(*id);
                 // What was written there before it heard of that is taken, as it is over the feed.
                 let sql = "SELECT EXISTS (SELECT 1 FROM leaving WHERE scope = ? AND document = ?)";
-                if !held && *listed && self.number("look for a leave", sql, params![scope, row.id])? > 0 {
+                let late = !held && self.number("look for a leave", sql, params![scope, row.id])? > 0;
+                if *listed && (otherwise || late) {
                     compare.push(*id);
                 }
             } else if *listed {
@@ -79,7 +89,9 @@ impl Tx<'_> {
         for (id, claimed) in claims.iter().filter(|(id, claimed)| key.stands(*id, scope, claimed)) {
             match *claimed {
                 Claimed::Erased { erasure, at, .. } => self.erase(*id, erasure, at, None)?,
-                Claimed::Held { epoch, .. } => self.believe_held(row.id, *id, epoch.cast_signed(), at)?,
+                Claimed::Held { epoch, guest, .. } => {
+                    self.believe_held(row.id, *id, Place { guest, ..Place::home(epoch.cast_signed()) }, at)?;
+                }
                 Claimed::Left { epoch, .. } => self.believe_left(row.id, *id, epoch.cast_signed())?,
             }
         }
@@ -100,34 +112,51 @@ impl Tx<'_> {
 
     /// It was in the scope and is not any more.
     pub(crate) fn put_left(&self, scope: i64, document: i64, epoch: i64) -> Result<(), StoreError> {
-        self.assign(scope, document, epoch, None)?;
+        self.assign(scope, document, Place::home(epoch))?;
         let sql = "UPDATE assign SET state = 'left' WHERE scope = ? AND document = ?";
         self.run("end an assignment", sql, params![scope, document]).map(drop)
     }
 
-    fn believe_held(&self, scope: i64, id: DocId, epoch: i64, at: Timestamp) -> Result<(), StoreError> {
+    fn believe_held(&self, scope: i64, id: DocId, place: Place, at: Timestamp) -> Result<(), StoreError> {
         let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else {
             // It comes with this comparison: then it is assigned as it was.
-            return self.remember_claim(scope, id, epoch, true);
+            return self.remember_claim(scope, id, place, true);
         };
-        let next = self.next_epoch(row.id)?;
-        if epoch < next {
+        let known = self.assignment(scope, row.id)?;
+        if place.guest {
+            // Only what this node has said of this scope since speaks against a guest.
+            return if known.is_none_or(|known| known.epoch < place.epoch) {
+                self.believe_place(scope, &row, id, place)
+            } else {
+                Ok(())
+            };
+        }
+        let next = self.next_home_epoch(row.id)?;
+        if place.epoch < next {
             // What this node has said since stands: it says so by an assignment that is not older than the claim.
-            if self.assignment(scope, row.id)?.is_none_or(|known| !known.held && known.epoch < epoch) {
+            if known.is_none_or(|known| !known.held && known.epoch < place.epoch) {
                 self.put_left(scope, row.id, next - 1)?;
             }
             return Ok(());
         }
         for other in self.children_holding(row.id)?.into_iter().filter(|other| *other != scope) {
-            self.leave_scope(other, &row, id, epoch, at)?;
+            if self.assignment(other, row.id)?.is_some_and(|known| !known.guest) {
+                self.leave_scope(other, &row, id, place.epoch, at)?;
+            }
         }
-        self.begin_assignment(scope, &row, id, epoch, None)?;
+        self.believe_place(scope, &row, id, place)
+    }
+
+    fn believe_place(&self, scope: i64, row: &DocumentRow, id: DocId, place: Place) -> Result<(), StoreError> {
+        self.begin_assignment(scope, row, id, place)?;
         self.move_home(row.id)?;
         self.feed_proposals(scope, row.id)
     }
 
     fn believe_left(&self, scope: i64, id: DocId, epoch: i64) -> Result<(), StoreError> {
-        let Some(row) = self.document(id)? else { return self.remember_claim(scope, id, epoch, false) };
+        let Some(row) = self.document(id)? else {
+            return self.remember_claim(scope, id, Place::home(epoch), false);
+        };
         let known = self.assignment(scope, row.id)?.filter(|known| known.held && known.epoch < epoch);
         if known.is_some() {
             self.end_assignment(scope, &row, id, epoch, None)?;
@@ -137,14 +166,17 @@ impl Tx<'_> {
     }
 
     /// It comes with this comparison: then it is assigned as it was.
-    fn remember_claim(&self, scope: i64, id: DocId, epoch: i64, held: bool) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO claimed (doc_id, scope, epoch, held) VALUES (?, ?, ?, ?)";
-        self.run("remember an assignment", sql, params![id.as_bytes(), scope, epoch, held]).map(drop)
+    fn remember_claim(&self, scope: i64, id: DocId, place: Place, held: bool) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO claimed (doc_id, scope, epoch, guest, held) VALUES (?, ?, ?, ?, ?)";
+        let row = params![id.as_bytes(), scope, place.epoch, place.guest, held];
+        self.run("remember an assignment", sql, row).map(drop)
     }
 
     /// The assignment that a child proved of a document that comes back to this node, and whether the child held it.
-    pub(crate) fn claimed_epoch(&self, scope: i64, id: DocId) -> Result<Option<(i64, bool)>, StoreError> {
-        let sql = "DELETE FROM claimed WHERE doc_id = ? AND scope = ? RETURNING epoch, held";
-        self.one("look for an assignment", sql, params![id.as_bytes(), scope], |row| Ok((row.get(0)?, row.get(1)?)))
+    pub(crate) fn claimed_place(&self, scope: i64, id: DocId) -> Result<Option<(Place, bool)>, StoreError> {
+        let sql = "DELETE FROM claimed WHERE doc_id = ? AND scope = ? RETURNING epoch, guest, held";
+        self.one("look for an assignment", sql, params![id.as_bytes(), scope], |row| {
+            Ok((Place { guest: row.get(1)?, ..Place::home(row.get(0)?) }, row.get(2)?))
+        })
     }
 }

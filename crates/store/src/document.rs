@@ -6,8 +6,7 @@ use model::{ActorId, Digest, DocId, Kind, Ladder, ScopeId, ScopeSum};
 use record::{Record, Written};
 use rusqlite::params;
 
-use engine::Proof;
-
+use crate::leave::Place;
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
@@ -228,7 +227,7 @@ impl Tx<'_> {
         let mut home = None;
         for scope in scopes {
             let row = self.known_scope(*scope)?;
-            self.assign_new(row.id, document, new.id, &heads, (1, None))?;
+            self.assign_new(row.id, document, new.id, &heads, Place::home(1))?;
             match row.role {
                 // What goes up is changes; what goes down is a snapshot.
                 ScopeRole::Own => {
@@ -253,10 +252,9 @@ impl Tx<'_> {
         document: i64,
         id: DocId,
         heads: &[Digest],
-        (epoch, proof): (i64, Option<Proof>),
+        place: Place,
     ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO assign (scope, document, epoch, state, proof) VALUES (?, ?, ?, 'held', ?)";
-        self.run("assign a document", sql, params![scope, document, epoch, proof])?;
+        self.insert_assignment(scope, document, place)?;
         self.add_to_sum(scope, ScopeSum::of(id, heads), 1);
         Ok(())
     }
@@ -275,20 +273,35 @@ impl Tx<'_> {
     }
 
     /// Writes the assignment.
-    pub(crate) fn assign(&self, scope: i64, document: i64, epoch: i64, proof: Option<Proof>) -> Result<(), StoreError> {
+    pub(crate) fn assign(&self, scope: i64, document: i64, place: Place) -> Result<(), StoreError> {
         // Not as an upsert: see `put_row` of the view.
-        let sql = "UPDATE assign SET epoch = ?3, state = 'held', proof = ?4 WHERE scope = ?1 AND document = ?2";
-        if self.run("assign a document", sql, params![scope, document, epoch, proof])? > 0 {
-            return Ok(());
+        let sql =
+            "UPDATE assign SET epoch = ?3, state = 'held', guest = ?4, proof = ?5 WHERE scope = ?1 AND document = ?2";
+        let row = params![scope, document, place.epoch, place.guest, place.proof];
+        if self.run("assign a document", sql, row)? > 0 {
+            Ok(())
+        } else {
+            self.insert_assignment(scope, document, place)
         }
-        let sql = "INSERT INTO assign (scope, document, epoch, state, proof) VALUES (?, ?, ?, 'held', ?)";
-        self.run("assign a document", sql, params![scope, document, epoch, proof]).map(drop)
+    }
+
+    fn insert_assignment(&self, scope: i64, document: i64, place: Place) -> Result<(), StoreError> {
+        let sql = "INSERT INTO assign (scope, document, epoch, state, guest, proof) VALUES (?, ?, ?, 'held', ?, ?)";
+        self.run("assign a document", sql, params![scope, document, place.epoch, place.guest, place.proof]).map(drop)
     }
 
     /// The number of a document's next assignment by this node: counted over the scopes of all of its children.
     pub(crate) fn next_epoch(&self, document: i64) -> Result<i64, StoreError> {
         let sql = "SELECT coalesce(max(a.epoch), 0) + 1 FROM assign a JOIN scope s ON s.id = a.scope
                    WHERE a.document = ? AND (s.role = 'chapter' OR s.role = 'network')";
+        let next = self.one("count assignments", sql, params![document], |row| row.get(0))?;
+        Ok(next.unwrap_or(1))
+    }
+
+    /// The same, counted over the chapters that were her home: of them, only the newest counts.
+    pub(crate) fn next_home_epoch(&self, document: i64) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(a.epoch), 0) + 1 FROM assign a JOIN scope s ON s.id = a.scope
+                   WHERE a.document = ? AND a.guest = 0 AND (s.role = 'chapter' OR s.role = 'network')";
         let next = self.one("count assignments", sql, params![document], |row| row.get(0))?;
         Ok(next.unwrap_or(1))
     }
@@ -435,7 +448,8 @@ impl Tx<'_> {
         }
         self.snapshot(row.id)?.ok_or(StoreError::Stale(document))?;
         let scope = self.known_scope(chapter)?.id;
-        self.enter_scope(scope, &row, document, self.next_epoch(row.id)?)?;
+        let place = Place { guest: self.is_guest_here(row.id)?, ..Place::home(self.next_epoch(row.id)?) };
+        self.enter_scope(scope, &row, document, place)?;
         self.move_home(row.id)?;
         self.feed_proposals(scope, row.id)
     }

@@ -257,7 +257,7 @@ impl Read<'_> {
 
     /// A document as it enters a scope that holds it.
     pub(crate) fn enter_content(&self, to: &Sent, id: DocId, document: i64) -> Result<Option<Content>, StoreError> {
-        let sql = "SELECT d.kind, s.heads, s.saved, v.view, a.epoch FROM document d
+        let sql = "SELECT d.kind, s.heads, s.saved, v.view, a.epoch, a.guest FROM document d
                    JOIN snapshot s ON s.document = d.id
                    JOIN assign a ON a.document = d.id AND a.scope = ?2 AND a.state = 'held'
                    LEFT JOIN supporter v ON v.document = d.id WHERE d.id = ?1";
@@ -271,7 +271,8 @@ impl Read<'_> {
                 snapshot: row.get(2)?,
                 view: view.map(|json| ViewRow { version: VIEW_VERSION, json }),
                 epoch: row.get(4)?,
-                proof: to.key.held(id, to.scope, row.get(4)?),
+                proof: to.key.held(id, to.scope, row.get(4)?, row.get(5)?),
+                guest: row.get(5)?,
             })
         })
     }

@@ -28,6 +28,25 @@ const LET_GO_AT_ONCE: usize = 200;
 pub(crate) struct Assignment {
     pub(crate) epoch: i64,
     pub(crate) held: bool,
+    pub(crate) guest: bool,
+}
+
+/// What is said of a document's place in a scope.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// The assignment's number.
+    pub(crate) epoch: i64,
+    /// Whether the scope serves her while her home is another chapter.
+    pub(crate) guest: bool,
+    /// The parent's word for it; none where this node is the parent.
+    pub(crate) proof: Option<Proof>,
+}
+
+impl Place {
+    /// This node's own word.
+    pub(crate) const fn home(epoch: i64) -> Self {
+        Self { epoch, guest: false, proof: None }
+    }
 }
 
 /// Someone whose leaving waits for this chapter's word.
@@ -41,6 +60,13 @@ pub struct Leave {
     pub at: Timestamp,
 }
 
+/// Whose word lets somebody go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WhoseWord {
+    Chapter,
+    Hers,
+}
+
 /// Who went from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stub {
@@ -48,15 +74,15 @@ pub struct Stub {
     pub person: DocId,
     /// When.
     pub at: Timestamp,
-    /// `transferred`, `returned` or `left`.
+    /// `transferred`, `returned`, `her_word` or `left`.
     pub reason: String,
 }
 
 impl Read<'_> {
     pub(crate) fn assignment(&self, scope: i64, document: i64) -> Result<Option<Assignment>, StoreError> {
-        let sql = "SELECT epoch, state = 'held' FROM assign WHERE scope = ? AND document = ?";
+        let sql = "SELECT epoch, state = 'held', guest FROM assign WHERE scope = ? AND document = ?";
         self.one("find an assignment", sql, params![scope, document], |row| {
-            Ok(Assignment { epoch: row.get(0)?, held: row.get(1)? })
+            Ok(Assignment { epoch: row.get(0)?, held: row.get(1)?, guest: row.get(2)? })
         })
     }
 
@@ -78,22 +104,25 @@ impl Read<'_> {
         Ok(self.number("look whether she is known", sql, params![document])? > 0)
     }
 
-    /// Whether this chapter agreed that she goes, under this assignment.
-    fn word_given(&self, document: i64, epoch: i64) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND given = 1 AND giver IS NOT NULL
-                   AND state != 'declined' AND epoch = ?)";
-        Ok(self.number("look for a word", sql, params![document, epoch])? > 0)
+    /// Whether this chapter agreed that she goes, under this assignment; or she did, as the parent has it.
+    fn word_given(&self, document: i64, epoch: i64) -> Result<Option<WhoseWord>, StoreError> {
+        let sql = "SELECT min(her_word) FROM transfer WHERE document = ? AND given = 1 AND giver IS NOT NULL
+                   AND also = 0 AND state != 'declined' AND epoch = ?";
+        let hers = self.one("look for a word", sql, params![document, epoch], |row| row.get::<_, Option<bool>>(0))?;
+        Ok(hers.flatten().map(|hers| if hers { WhoseWord::Hers } else { WhoseWord::Chapter }))
     }
 
     /// What is to be done with a leave that came.
     fn step_of_leave(&self, row: &DocumentRow, ended: i64, at: Timestamp) -> Result<&'static str, StoreError> {
-        if self.node()?.kind == NodeKind::Hub || self.word_given(row.id, ended)? {
+        let word = self.word_given(row.id, ended)?;
+        if self.node()?.kind == NodeKind::Hub || word == Some(WhoseWord::Chapter) {
             return Ok("going");
         }
-        if self.touched(row.id)? {
+        if word.is_none() && self.touched(row.id)? {
             return Ok("disputed");
         }
-        let sql = "SELECT (SELECT count(*) FROM stub WHERE reason = 'left' AND at > ?1)
+        // What the parent says that she said is bounded, too: it could say so of everybody.
+        let sql = "SELECT (SELECT count(*) FROM stub WHERE (reason = 'left' OR reason = 'her_word') AND at > ?1)
                    + (SELECT count(*) FROM leaving WHERE (step = 'going' OR step = 'waits') AND at > ?1)";
         let today = self.number("count who left today", sql, params![at.as_millis() - DAY_MS])?;
         Ok(if today < LEAVES_A_DAY { "going" } else { "asks" })
@@ -135,13 +164,25 @@ impl Read<'_> {
         Ok(scopes.into_iter().map(ScopeId::from_bytes).collect())
     }
 
+    /// Whom a scope serves while her home is another chapter.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn guests(&self, scope: ScopeId) -> Result<Vec<DocId>, StoreError> {
+        let sql = "SELECT d.doc_id FROM assign a JOIN document d ON d.id = a.document
+                   WHERE a.scope = ? AND a.state = 'held' AND a.guest = 1 AND d.state != 'erased' ORDER BY d.doc_id";
+        let scope = self.known_scope(scope)?.id;
+        let ids = self.all("list guests", sql, params![scope], |row| row.get(0))?;
+        Ok(ids.into_iter().map(DocId::from_bytes).collect())
+    }
+
     /// How a document stands here, for somebody who looks for a mistake: its state, its assignments, what is under way.
     ///
     /// # Errors
     /// When rows can't be read.
     pub fn standing(&self, document: DocId) -> Result<String, StoreError> {
         let Some(row) = self.document(document)? else { return Ok("not here".to_owned()) };
-        let sql = "SELECT s.role || ' ' || a.epoch || ' ' || a.state || CASE WHEN a.proof IS NULL THEN '' ELSE ' proved' END
+        let sql = "SELECT s.role || ' ' || a.epoch || ' ' || a.state || CASE a.guest WHEN 1 THEN ' guest' ELSE '' END || CASE WHEN a.proof IS NULL THEN '' ELSE ' proved' END
                      || coalesce((SELECT ' ' || l.step FROM leaving l WHERE l.scope = a.scope AND l.document = a.document), '')
                    FROM assign a JOIN scope s ON s.id = a.scope WHERE a.document = ?";
         let assigned: Vec<String> = self.all("read how it stands", sql, params![row.id], |row| row.get(0))?;
@@ -251,9 +292,15 @@ impl Tx<'_> {
     }
 
     /// The parent's side: a document comes into a child's scope, and its nodes are told: by this row.
-    pub(crate) fn enter_scope(&self, scope: i64, row: &DocumentRow, id: DocId, epoch: i64) -> Result<i64, StoreError> {
-        self.begin_assignment(scope, row, id, epoch, None)?;
-        self.feed(scope, row.id, "enter", epoch, None)
+    pub(crate) fn enter_scope(
+        &self,
+        scope: i64,
+        row: &DocumentRow,
+        id: DocId,
+        place: Place,
+    ) -> Result<i64, StoreError> {
+        self.begin_assignment(scope, row, id, place)?;
+        self.feed(scope, row.id, "enter", place.epoch, None)
     }
 
     /// The scope holds it, in row and sum.
@@ -262,11 +309,10 @@ impl Tx<'_> {
         scope: i64,
         row: &DocumentRow,
         id: DocId,
-        epoch: i64,
-        proof: Option<Proof>,
+        place: Place,
     ) -> Result<(), StoreError> {
         let held = self.assignment(scope, row.id)?.is_some_and(|known| known.held);
-        self.assign(scope, row.id, epoch, proof)?;
+        self.assign(scope, row.id, place)?;
         self.run("forget a leave", "DELETE FROM leaving WHERE scope = ? AND document = ?", params![scope, row.id])?;
         if let Some(sum) = self.sum_of(row, id)?.filter(|_| !held) {
             self.add_to_sum(scope, sum, 1);
@@ -331,19 +377,50 @@ impl Tx<'_> {
         self.let_go(source.at)
     }
 
+    /// Whether this node serves her while her home is elsewhere.
+    pub(crate) fn is_guest_here(&self, document: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM assign a JOIN scope s ON s.id = a.scope
+                   WHERE a.document = ? AND a.state = 'held' AND a.guest = 1 AND s.role = 'own')";
+        Ok(self.number("look where her home is", sql, params![document])? > 0)
+    }
+
+    /// Brings the places that a hub gave in step with the one that it has: in one chapter she is at home, unless her home
+    /// is under another hub.
+    pub(crate) fn settle_home(&self, document: i64) -> Result<(), StoreError> {
+        if self.node()?.kind != NodeKind::Hub {
+            return Ok(());
+        }
+        let elsewhere = self.is_guest_here(document)?;
+        let sql = "SELECT a.scope, a.guest, d.doc_id FROM assign a JOIN scope s ON s.id = a.scope JOIN document d ON d.id = a.document
+                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter' ORDER BY a.guest, a.epoch DESC";
+        let places: Vec<(i64, bool, [u8; 16])> =
+            self.all("look who has her", sql, params![document], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        for (at, (scope, guest, id)) in places.into_iter().enumerate() {
+            let wanted = elsewhere || at > 0;
+            if guest != wanted
+                && let Some(row) = self.document(DocId::from_bytes(id))?
+            {
+                let place = Place { guest: wanted, ..Place::home(self.next_epoch(document)?) };
+                self.enter_scope(scope, &row, DocId::from_bytes(id), place)?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn children_holding(&self, document: i64) -> Result<Vec<i64>, StoreError> {
         let sql = "SELECT a.scope FROM assign a JOIN scope s ON s.id = a.scope
                    WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter'";
         self.all("find who has it", sql, params![document], |row| row.get(0))
     }
 
-    /// Lets go what may go: the parent has acknowledged everything that was fed of it, and every child has let it go.
+    /// Lets go what may go: the parent has acknowledged everything that was fed of it, has not been put back to before that,
+    /// and every child has let it go.
     pub(crate) fn let_go(&self, at: Timestamp) -> Result<(), StoreError> {
         let sql = "SELECT l.document, d.doc_id, l.epoch, l.scope,
                      EXISTS (SELECT 1 FROM leaving o WHERE o.document = l.document AND o.scope != l.scope)
                      OR EXISTS (SELECT 1 FROM refused r WHERE r.doc_id = d.doc_id AND r.whose = 'ours')
                    FROM leaving l JOIN scope s ON s.id = l.scope JOIN document d ON d.id = l.document
-                   JOIN link_scope c ON c.scope = l.scope JOIN link up ON up.id = c.link AND up.direction = 'up'
+                   JOIN link_scope c ON c.scope = l.scope JOIN link up ON up.id = c.link AND up.direction = 'up' AND up.confirmed = 1
                    WHERE s.role = 'own' AND l.step = 'going' AND l.seq <= c.acknowledged
                      AND (d.dirty IS NULL OR d.state = 'quarantined')
                      AND NOT EXISTS (SELECT 1 FROM leaving o WHERE o.document = l.document AND o.scope != l.scope
@@ -362,8 +439,8 @@ impl Tx<'_> {
                 continue;
             }
             let Some(row) = self.document(id)? else { continue };
-            let sql = "SELECT CASE WHEN to_slug = '' THEN 'returned' ELSE 'transferred' END FROM transfer
-                       WHERE document = ? AND given = 1 AND giver IS NOT NULL ORDER BY id DESC LIMIT 1";
+            let sql = "SELECT CASE WHEN to_slug = '' THEN 'returned' WHEN her_word = 1 THEN 'her_word' ELSE 'transferred' END
+                       FROM transfer WHERE document = ? AND given = 1 AND giver IS NOT NULL AND also = 0 ORDER BY id DESC LIMIT 1";
             let reason = self.one("look why she goes", sql, params![document], |row| row.get::<_, String>(0))?;
             self.forget(&row, id, Keep::Notes)?;
             let sql = "UPDATE document SET state = 'gone' WHERE id = ?";

@@ -189,7 +189,7 @@ impl Tx<'_> {
     /// # Errors
     /// When the row can't be written.
     pub fn set_standing(&self, link: LinkId, standing: LinkStanding, detail: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE link SET state = ?, detail = ? WHERE id = ? AND state != 'revoked'";
+        let sql = "UPDATE link SET state = ?1, detail = ?2, confirmed = confirmed AND ?1 = 'connected' WHERE id = ?3 AND state != 'revoked'";
         self.run("note where a link stands", sql, params![standing.word(), detail, link.0]).map(drop)
     }
 
@@ -198,7 +198,12 @@ impl Tx<'_> {
     /// # Errors
     /// When rows can't be written.
     pub fn all_offline(&self) -> Result<(), StoreError> {
-        self.run("begin with no streams", "UPDATE link SET state = 'offline' WHERE state = 'connected'", []).map(drop)
+        self.run(
+            "begin with no streams",
+            "UPDATE link SET state = 'offline', confirmed = 0 WHERE state = 'connected'",
+            [],
+        )
+        .map(drop)
     }
 
     /// Asks the process that serves for an exchange at once.
@@ -224,6 +229,24 @@ impl Tx<'_> {
     pub fn heard(&self, link: LinkId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE link SET last_exchange = ? WHERE id = ?";
         self.run("note an exchange", sql, params![at.as_millis(), link.0]).map(drop)
+    }
+
+    /// A conversation with the parent begins: whether it was put back to before is not known yet.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn unconfirmed(&self, link: LinkId) -> Result<(), StoreError> {
+        self.run("open a link", "UPDATE link SET confirmed = 0 WHERE id = ?", params![link.0]).map(drop)
+    }
+
+    /// The parent was not put back to before what this node knows of it: who may go, goes.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn confirmed(&self, link: LinkId, scope: ScopeId, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE link SET confirmed = 1 WHERE id = ? AND scope = (SELECT id FROM scope WHERE scope = ?)";
+        self.run("trust a parent", sql, params![link.0, scope.as_bytes()])?;
+        self.let_go(at)
     }
 
     /// Notes how far the peer has acknowledged our feed, and what it did not take.

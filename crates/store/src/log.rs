@@ -3,17 +3,18 @@
 //! **Invariant:** rows, heads, cursor and the answer are one transaction. What is refused is said, listed and does not
 //! stand in the way of the rest.
 
-use engine::{Batch, Content, Cursor, Entry, Position, Proof, Refused, RefusedWhy, Saved, ViewRow};
+use engine::{Batch, Content, Cursor, Entry, Position, Refused, RefusedWhy, Saved, ViewRow};
 use model::{DocId, Kind, ScopeId, Timestamp};
 use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
 use crate::document::{Bytes, Came, DocState, DocumentRow, ORIGIN_UNKNOWN, Rows};
+use crate::leave::Place;
 use crate::link::{Direction, LinkRow};
 use crate::refused::Whose;
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::snapshots::load_sound;
-use crate::view::{Shown, View};
+use crate::view::{ELSEWHERE, Shown, View};
 use crate::{Read, StoreError, Tx};
 
 /// Why a change to a record whose snapshot can't be read is not taken: the record comes again, and the change with it.
@@ -159,9 +160,9 @@ impl Tx<'_> {
                 Ok(inspected) => self.take_change(source, entry.document, inspected, bytes),
                 Err(refusal) => Ok(Err(NotTaken::malformed(refusal))),
             },
-            (Content::Enter { kind, epoch, snapshot, heads, proof, .. }, Found::Shown(shown), Direction::Up) => {
-                let entering =
-                    Entering { id: entry.document, kind: *kind, epoch: *epoch, snapshot, heads, proof: *proof };
+            (Content::Enter { kind, epoch, snapshot, heads, proof, guest, .. }, Found::Shown(shown), Direction::Up) => {
+                let place = Place { epoch: epoch.cast_signed(), guest: *guest, proof: Some(*proof) };
+                let entering = Entering { id: entry.document, kind: *kind, place, snapshot, heads };
                 self.take_enter(source, &entering, shown.as_deref())
             }
             (Content::Propose { .. }, _, Direction::Up) => self.take_proposal(entry),
@@ -244,7 +245,7 @@ impl Tx<'_> {
         if self.assignment(source.scope_row, row.id)?.is_some() || !self.children_holding(row.id)?.is_empty() {
             return Ok(());
         }
-        self.begin_assignment(source.scope_row, row, id, self.next_epoch(row.id)?, None)?;
+        self.begin_assignment(source.scope_row, row, id, Place::home(self.next_epoch(row.id)?))?;
         self.move_home(row.id)
     }
 
@@ -291,14 +292,14 @@ impl Tx<'_> {
         let change =
             self.insert_change(document, inspected.actor, &as_written(inspected, bytes), source.came(), Bytes::Keep)?;
         self.run("log a change", "UPDATE document SET dirty = ? WHERE id = ?", params![change, document])?;
-        let (epoch, held) = self.claimed_epoch(source.scope_row, id)?.unwrap_or((1, true));
+        let (place, held) = self.claimed_place(source.scope_row, id)?.unwrap_or((Place::home(1), true));
         if held {
-            self.assign(source.scope_row, document, epoch, None)?;
+            self.assign(source.scope_row, document, place)?;
         } else {
-            self.put_left(source.scope_row, document, epoch)?;
+            self.put_left(source.scope_row, document, place.epoch)?;
         }
         if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
-            self.assign(self.known_scope(own)?.id, document, 1, None)?;
+            self.assign(self.known_scope(own)?.id, document, Place::home(1))?;
         }
         if kind == Kind::NetworkSettings {
             self.take_settings(source, id)?;
@@ -320,7 +321,7 @@ impl Tx<'_> {
             self.leave_scope(network, &row, before, self.next_epoch(row.id)?, source.at)?;
         }
         let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
-        self.enter_scope(network, &row, id, 1).map(drop)
+        self.enter_scope(network, &row, id, Place::home(1)).map(drop)
     }
 
     /// `shown` is the parent's view row.
@@ -331,7 +332,7 @@ impl Tx<'_> {
         let known_row = self.document(entering.id)?;
         if let Some(row) = &known_row {
             let known = self.assignment(source.scope_row, row.id)?;
-            if known.is_some_and(|known| entering.epoch.cast_signed() < known.epoch) {
+            if known.is_some_and(|known| entering.place.epoch < known.epoch) {
                 // The parent has forgotten a newer assignment: comparing reminds it.
                 return Ok(Ok(()));
             }
@@ -352,14 +353,14 @@ impl Tx<'_> {
             },
         };
         let (id, heads, scope) = (entering.id, entering.heads, source.scope_row);
-        let (epoch, proof) = (entering.epoch.cast_signed(), Some(entering.proof));
+        let place = entering.place;
         let document = if known_row.is_none() {
             let document = self.insert_document_row(id, entering.kind, heads, DocState::Live, Rows::Later)?;
-            self.assign_new(scope, document, id, heads, (epoch, proof))?;
+            self.assign_new(scope, document, id, heads, place)?;
             document
         } else {
             let document = self.place_for(id, entering.kind, heads, Rows::Later)?;
-            self.assign(scope, document, epoch, proof)?;
+            self.assign(scope, document, place)?;
             self.add_to_sum(scope, model::ScopeSum::of(id, heads), 1);
             document
         };
@@ -367,7 +368,11 @@ impl Tx<'_> {
         if entering.kind == Kind::NetworkSettings {
             self.take_settings(source, entering.id)?;
         }
-        let home = if source.at_home { Some(source.scope_row) } else { self.home_of(document)? };
+        let home = match (source.at_home, place.guest) {
+            (true, false) => Some(source.scope_row),
+            (true, true) => Some(ELSEWHERE),
+            (false, _) => self.home_of(document)?,
+        };
         if let Some(shown) = shown {
             self.put_row(document, shown, None, home)?;
         }
@@ -391,11 +396,13 @@ impl Tx<'_> {
         if row.state == DocState::Quarantined && !row.indexed {
             return self.enter_unread(source, entering, row);
         }
-        let held = self.held_in(row.id)?.contains(&scope_row);
-        self.begin_assignment(scope_row, row, entering.id, entering.epoch.cast_signed(), Some(entering.proof))?;
-        if !held {
+        let before = self.assignment(scope_row, row.id)?.filter(|known| known.held);
+        self.begin_assignment(scope_row, row, entering.id, entering.place)?;
+        if before.is_none() {
             let sql = "UPDATE document SET state = 'live' WHERE id = ? AND state = 'read_only'";
             self.run("open a document", sql, params![row.id])?;
+        }
+        if before.is_none_or(|before| before.guest != entering.place.guest) {
             self.move_home(row.id)?;
         }
         if entering.heads.iter().all(|head| row.heads.contains(head)) {
@@ -424,8 +431,7 @@ impl Tx<'_> {
             Ok(record) => record,
             Err(words) => return Ok(Err(NotTaken(RefusedWhy::Malformed, words))),
         };
-        let epoch = entering.epoch.cast_signed();
-        self.begin_assignment(source.scope_row, row, entering.id, epoch, Some(entering.proof))?;
+        self.begin_assignment(source.scope_row, row, entering.id, entering.place)?;
         let sql = "UPDATE document SET heads = ? WHERE id = ?";
         self.run("store a document", sql, params![join_hashes(entering.heads), row.id])?;
         self.put_snapshot(row.id, entering.heads, entering.snapshot)?;
@@ -451,10 +457,9 @@ impl Tx<'_> {
 struct Entering<'a> {
     id: DocId,
     kind: Kind,
-    epoch: u64,
+    place: Place,
     snapshot: &'a [u8],
     heads: &'a [model::Digest],
-    proof: Proof,
 }
 
 fn as_written(inspected: &Inspected, bytes: &[u8]) -> Written {

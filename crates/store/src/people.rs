@@ -59,6 +59,8 @@ pub struct PersonRow {
     pub chapter_name: Option<String>,
     /// The slugs of all chapters that have a record of hers.
     pub chapters: Vec<String>,
+    /// Whether she is served here while her home is a chapter elsewhere, which alone moves her up the ladder.
+    pub elsewhere: bool,
     /// Why she waits.
     pub waiting: Option<String>,
     /// What may be done with the record; of several, with the one whose id is shown.
@@ -74,7 +76,9 @@ pub struct Resolved {
     pub event: Option<EventId>,
 }
 
-const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under FROM supporter v
+const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home = -2,
+  (SELECT group_concat(g.slug, ' ') FROM assign a JOIN chapter g ON g.scope = a.scope
+   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held') FROM supporter v
   JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home LEFT JOIN chapter c ON c.scope = v.home";
 
 /// With a tag, in any of her records.
@@ -99,10 +103,12 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
     let supporter = serde_json::from_str(json)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
     let slug: Option<String> = row.get(2)?;
+    let guest: String = row.get::<_, Option<String>>(8)?.unwrap_or_default();
     let person = PersonRow {
         supporter,
         chapter: row.get::<_, Option<[u8; 16]>>(1)?.map(ScopeId::from_bytes),
-        chapters: slug.iter().cloned().collect(),
+        chapters: slug.iter().map(String::as_str).chain(guest.split_whitespace()).map(str::to_owned).collect(),
+        elsewhere: row.get::<_, Option<bool>>(7)?.unwrap_or(false),
         slug,
         chapter_name: row.get(3)?,
         waiting: row.get(4)?,

@@ -46,9 +46,9 @@ impl ProofKey {
         std::array::from_fn(|at| whole[at])
     }
 
-    /// That a document is in a scope since an assignment.
-    pub(crate) fn held(&self, document: DocId, scope: ScopeId, epoch: u64) -> Proof {
-        self.hash(b'h', &[document.as_bytes(), scope.as_bytes(), &epoch.to_be_bytes()])
+    /// That a document is in a scope since an assignment, at home or as a guest.
+    pub(crate) fn held(&self, document: DocId, scope: ScopeId, epoch: u64, guest: bool) -> Proof {
+        self.hash(if guest { b'g' } else { b'h' }, &[document.as_bytes(), scope.as_bytes(), &epoch.to_be_bytes()])
     }
 
     /// That it left a scope by an assignment.
@@ -64,7 +64,7 @@ impl ProofKey {
     /// Whether a child returns this node's own word.
     pub(crate) fn stands(&self, document: DocId, scope: ScopeId, claimed: &Claimed) -> bool {
         match *claimed {
-            Claimed::Held { epoch, proof } => proof == self.held(document, scope, epoch),
+            Claimed::Held { epoch, guest, proof } => proof == self.held(document, scope, epoch, guest),
             Claimed::Left { epoch, proof } => proof == self.left(document, scope, epoch),
             Claimed::Erased { erasure, proof, .. } => proof == self.erased(document, erasure),
         }

@@ -46,6 +46,8 @@ impl Read<'_> {
                         None => claim.push((*id, false)),
                         Some(other) if *other == ERASED => claim.push((*id, false)),
                         Some(other) if *other == LEAVING => claim.push((*id, true)),
+                        // What the child was told of her place differs, and perhaps more.
+                        Some(other) if is_guest(other) != is_guest(print) => claim.push((*id, true)),
                         Some(_) => differing.push(*id),
                     }
                 }
@@ -108,7 +110,7 @@ impl Read<'_> {
     fn each_folded(&self, scope: ScopeId, mut take: impl FnMut(DocId, Print<'_>)) -> Result<(), StoreError> {
         // The snapshot is read only where its heads are not those of the document's row: it is a hundred times as wide.
         let sql = "SELECT d.doc_id, CASE WHEN d.dirty IS NULL THEN d.heads
-                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END, d.state = 'erased', a.state = 'left'
+                     ELSE (SELECT s.heads FROM snapshot s WHERE s.document = d.id) END, d.state = 'erased', a.state = 'left', a.guest
                    FROM assign a CROSS JOIN document d ON d.id = a.document
                    WHERE a.scope = ?1 AND ((a.state = 'held' AND d.state != 'quarantined') OR d.state = 'erased'
                      OR (?2 AND a.state = 'left' AND d.state = 'read_only'
@@ -123,7 +125,7 @@ impl Read<'_> {
             } else if row.get(3)? {
                 take(id, Print::Leaving);
             } else if let Some(heads) = row.get_ref(1)?.as_blob_or_null()? {
-                take(id, Print::Heads(heads));
+                take(id, Print::Heads(heads, row.get(4)?));
             }
             Ok(())
         };
@@ -334,6 +336,13 @@ pub const fn writes(look: &Look) -> bool {
     matches!(look, Look::Log(_) | Look::Settle { .. } | Look::MoveCursor(_) | Look::Answer(Question::Take(_)))
 }
 
+/// The bit of a fingerprint's first byte that says whether her home is another chapter.
+const GUEST: u8 = 1;
+
+const fn is_guest(print: &Fingerprint) -> bool {
+    print[0] & GUEST != 0
+}
+
 fn bucket_of(id: DocId, buckets: u32) -> usize {
     let bytes = id.as_bytes();
     let [.., a, b, c, d] = *bytes;
@@ -384,8 +393,8 @@ impl Prints {
 
 /// What stands for a document in a comparison.
 enum Print<'a> {
-    /// It is in the scope, at these heads.
-    Heads(&'a [u8]),
+    /// It is in the scope, at these heads, and perhaps as a guest.
+    Heads(&'a [u8], bool),
     /// It was in the scope and is erased.
     Erased,
     /// It has left the scope and is still here.
@@ -396,7 +405,7 @@ impl Print<'_> {
     fn in_sum(&self, id: DocId) -> u64 {
         let sum = |heads: &[u8]| u64::from_le_bytes(beginning(id, heads));
         match self {
-            Self::Heads(heads) => sum(heads),
+            Self::Heads(heads, guest) => sum(heads).wrapping_add(u64::from(*guest)),
             Self::Erased => sum(&[]),
             Self::Leaving => sum(&[]).wrapping_add(1),
         }
@@ -404,7 +413,11 @@ impl Print<'_> {
 
     fn in_list(&self, id: DocId) -> Fingerprint {
         match self {
-            Self::Heads(heads) => beginning(id, heads),
+            Self::Heads(heads, guest) => {
+                let mut print: Fingerprint = beginning(id, heads);
+                print[0] = (print[0] & !GUEST) | if *guest { GUEST } else { 0 };
+                print
+            }
             Self::Erased => ERASED,
             Self::Leaving => LEAVING,
         }

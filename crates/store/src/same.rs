@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{DocId, JOINED_MAX, Ladder, Supporter, Timestamp, as_one};
 use rusqlite::params;
 
-use crate::view::{Before, figures_of, tried};
+use crate::view::{Before, ELSEWHERE, figures_of, tried};
 use crate::words::words_of;
 use crate::{Read, StoreError, Tx};
 
@@ -48,8 +48,10 @@ pub(crate) fn counted(set: &[Member], ladder: &Ladder) -> BTreeMap<(i64, String)
     for member in set {
         homes.entry(member.home).or_default().push(&member.view);
     }
-    if homes.len() > 1 {
-        homes.remove(&None);
+    for nowhere in [None, Some(ELSEWHERE)] {
+        if homes.len() > 1 {
+            homes.remove(&nowhere);
+        }
     }
     let mut counted: BTreeMap<(i64, String), i64> = BTreeMap::new();
     let mut add = |scope: i64, records: &[&Supporter], by: i64| {

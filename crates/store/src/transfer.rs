@@ -9,8 +9,10 @@ use model::{DocId, Personal, ScopeId, Supporter, Timestamp, TransferId};
 use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow, Edited, Rows};
+use crate::leave::Place;
 use crate::log::{NotTaken, Source, Taken};
 use crate::rows::one_named;
+use crate::view::ELSEWHERE;
 use crate::{NodeKind, Read, StoreError, Tx};
 
 /// The most transfers that wait for one chapter: more would hide each other.
@@ -29,6 +31,10 @@ pub struct NewTransfer {
     pub text: Personal,
     /// Whether she was asked and agreed.
     pub agreed: bool,
+    /// Whether she stays where she is, and the receiving chapter serves her, too.
+    pub also: bool,
+    /// Whether she asked for it herself: a parent's people say so, and her chapter is not asked.
+    pub her_word: bool,
     /// When.
     pub at: Timestamp,
 }
@@ -54,6 +60,12 @@ pub struct TransferRow {
     pub taken: bool,
     /// Whether she was asked and agreed.
     pub agreed: bool,
+    /// Whether she stays where she is, and the receiving chapter serves her, too.
+    pub also: bool,
+    /// Whether she asked for it herself.
+    pub her_word: bool,
+    /// Whether the giving chapter serves her beside her home.
+    pub guest: bool,
     /// `open`, `declined` or `done`.
     pub state: String,
     /// Which part this node has; none at the parent.
@@ -65,6 +77,14 @@ pub struct TransferRow {
     giver: Option<i64>,
     taker: Option<i64>,
     epoch: i64,
+    here: bool,
+}
+
+/// What was said of a transfer when it was noted: by the giving side, by the receiving one, and whether by this node.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    given: bool,
+    taken: bool,
     here: bool,
 }
 
@@ -91,7 +111,8 @@ impl TransferRow {
 }
 
 const COLUMNS: &str = "SELECT t.transfer_id, d.doc_id, g.slug, t.to_slug, t.summary, t.text, t.given, t.taken, t.agreed,
-  t.state, t.at, t.id, t.document, t.giver, t.taker, t.epoch, t.here FROM transfer t JOIN document d ON d.id = t.document
+  t.state, t.at, t.id, t.document, t.giver, t.taker, t.epoch, t.here, t.also, t.her_word,
+  EXISTS (SELECT 1 FROM assign a WHERE a.scope = t.giver AND a.document = t.document AND a.guest = 1) FROM transfer t JOIN document d ON d.id = t.document
   LEFT JOIN chapter g ON g.scope = t.giver";
 
 impl Read<'_> {
@@ -126,6 +147,9 @@ impl Read<'_> {
                 taker,
                 epoch: row.get(15)?,
                 here: row.get(16)?,
+                also: row.get(17)?,
+                her_word: row.get(18)?,
+                guest: row.get(19)?,
             })
         })
     }
@@ -186,9 +210,12 @@ impl Read<'_> {
             state,
             epoch: found.epoch.unsigned_abs(),
             to: found.to,
-            summary: found.summary,
+            // Who asked for her learns nothing of her before she comes.
+            summary: if side == Side::Take && found.taken { Personal::default() } else { found.summary },
             text: found.text,
             agreed: found.agreed,
+            also: found.also,
+            her_word: found.her_word,
             at: found.at,
         })))
     }
@@ -207,65 +234,113 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
-    /// Proposes a transfer: at a chapter, to give someone; at the parent, for both sides to agree.
+    /// Proposes a transfer: at a chapter, to give someone or to ask for someone; at the parent, for both sides to agree.
     ///
     /// # Errors
     /// When she is in no chapter here, or another transfer of hers is open, or the chapter is not known.
     pub fn propose_transfer(&self, new: &NewTransfer) -> Result<(), StoreError> {
-        let row = self.document(new.person)?.ok_or_else(|| StoreError::NotFound(new.person.to_string()))?;
+        let own = match self.own_scope()? {
+            Some(own) if self.node()?.kind == NodeKind::Chapter => Some(self.known_scope(own)?.id),
+            Some(_) | None => None,
+        };
+        let known = self.document(new.person)?;
+        if let Some(row) = &known {
+            let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND state = 'open')";
+            if self.number("look for a transfer", sql, params![row.id])? > 0 {
+                return Err(StoreError::Refused("a transfer of hers is open already: decline it first".to_owned()));
+            }
+        }
+        if let (Some(own), Some(to)) = (own, &new.to)
+            && self.chapter_scope(to).is_ok_and(|to| to == own)
+        {
+            return self.ask_for(new, known.as_ref(), own);
+        }
+        let row = known.ok_or_else(|| StoreError::NotFound(new.person.to_string()))?;
         if row.state != DocState::Live {
             return Err(StoreError::NotWritable(new.person, "it is not this node's to give"));
         }
-        let home = self.home_of(row.id)?.ok_or_else(|| StoreError::Refused("she is in no chapter".to_owned()))?;
-        let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND state = 'open')";
-        if self.number("look for a transfer", sql, params![row.id])? > 0 {
-            return Err(StoreError::Refused("a transfer of hers is open already: decline it first".to_owned()));
-        }
-        let here = self.node()?.kind == NodeKind::Chapter;
-        let taker = match (&new.to, here) {
-            (Some(slug), false) => Some(self.chapter_scope(slug)?),
-            (Some(_), true) | (None, _) => None,
+        let giver = self.giver_of(&row, new, own)?;
+        let taker = match (&new.to, own) {
+            (Some(slug), None) => Some(self.chapter_scope(slug)?),
+            (Some(_), Some(_)) | (None, _) => None,
         };
-        if taker == Some(home) {
+        if let Some(taker) = taker
+            && let Some(known) = self.assignment(taker, row.id)?.filter(|known| known.held)
+            && (new.also || !known.guest)
+        {
             return Err(StoreError::Refused("she is in this chapter already".to_owned()));
         }
-        let summary = if here { String::new() } else { self.summary_of(row.id)? };
-        self.insert_transfer(new, &row, Some(home), taker, here, &summary)?;
-        Ok(())
+        let summary = if own.is_some() { String::new() } else { self.summary_of(row.id)? };
+        let said = Said { given: own.is_some() || new.her_word, taken: new.to.is_none(), here: true };
+        let id = self.insert_transfer(new, row.id, (Some(giver), taker), said, &summary)?;
+        self.feed_transfer(id, row.id, Some(giver), taker)
+    }
+
+    /// Who gives her: her home; or a chapter that serves her beside her home, and will not any more.
+    fn giver_of(&self, row: &DocumentRow, new: &NewTransfer, own: Option<i64>) -> Result<i64, StoreError> {
+        let refuse = |words: &str| Err(StoreError::Refused(words.to_owned()));
+        let home = self.home_of(row.id)?;
+        match (home, own) {
+            (None, _) => refuse("she is in no chapter"),
+            (Some(ELSEWHERE), Some(own)) if new.to.is_none() => Ok(own),
+            (Some(ELSEWHERE), _) => refuse("her home is another chapter: only that one gives her to a third"),
+            (Some(_), Some(_)) if new.her_word => {
+                refuse("this chapter's own word is enough: leave out that she asked for it")
+            }
+            (Some(home), _) => Ok(home),
+        }
+    }
+
+    /// A chapter asks for someone, by her whole id: of whom it serves beside her home, or of whom it was told by her or by
+    /// her chapter.
+    fn ask_for(&self, new: &NewTransfer, known: Option<&DocumentRow>, own: i64) -> Result<(), StoreError> {
+        let document = match known {
+            Some(row) if row.state == DocState::Erased => {
+                return Err(StoreError::Refused("she was deleted everywhere".to_owned()));
+            }
+            Some(row) => {
+                let here = self.assignment(own, row.id)?.filter(|known| known.held);
+                if here.is_some_and(|here| new.also || !here.guest) {
+                    return Err(StoreError::Refused("she is in this chapter already".to_owned()));
+                }
+                row.id
+            }
+            None => self.insert_document_row(new.person, model::Kind::Supporter, &[], DocState::Gone, Rows::Written)?,
+        };
+        let said = Said { given: false, taken: true, here: true };
+        let id = self.insert_transfer(new, document, (None, Some(own)), said, "")?;
+        self.feed_transfer(id, document, None, Some(own))
     }
 
     fn insert_transfer(
         &self,
         new: &NewTransfer,
-        row: &DocumentRow,
-        giver: Option<i64>,
-        taker: Option<i64>,
-        given: bool,
+        document: i64,
+        (giver, taker): (Option<i64>, Option<i64>),
+        said: Said,
         summary: &str,
     ) -> Result<i64, StoreError> {
-        let here = self.node()?.kind == NodeKind::Chapter || !given;
-        let epoch = giver.map(|giver| self.assignment(giver, row.id)).transpose()?.flatten().map_or(0, |a| a.epoch);
-        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, agreed, here, state, summary, text, at)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)";
-        let to = new.to.as_deref().unwrap_or_default();
+        let epoch = giver.map(|giver| self.assignment(giver, document)).transpose()?.flatten().map_or(0, |a| a.epoch);
+        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, agreed, also, her_word, here, state, summary, text, at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)";
         let values = params![
             new.id.as_bytes(),
-            row.id,
+            document,
             giver,
             taker,
-            to,
+            new.to.as_deref().unwrap_or_default(),
             epoch,
-            given,
-            to.is_empty(),
+            said.given,
+            said.taken,
             new.agreed,
-            here,
+            new.also,
+            new.her_word,
+            said.here,
             summary,
             new.text.expose(),
             new.at.as_millis()
         ];
-        let id = self.insert("propose a transfer", sql, values)?;
-        self.feed_transfer(id, row.id, giver, taker)?;
-        Ok(id)
+        self.insert("propose a transfer", sql, values)
     }
 
     /// Tells both sides where it stands; where this node is one of them, its parent.
@@ -352,35 +427,70 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
-    /// A chapter proposes to give someone.
+    /// A chapter proposes to give someone, or asks for someone.
     fn take_proposed(&self, source: &Source<'_>, id: DocId, row: &DocumentRow, said: &Transfer) -> Taken {
-        if said.side != Side::Give || said.state != TransferState::Open {
+        if said.state != TransferState::Open {
             // A word on what this node has forgotten, or has never proposed.
             return Ok(Ok(()));
         }
-        let sql = "SELECT count(*) FROM transfer WHERE giver = ? AND state = 'open'";
+        let sql = "SELECT count(*) FROM transfer WHERE (giver = ?1 OR taker = ?1) AND state = 'open'";
         if self.number("count transfers", sql, params![source.scope_row])? >= OPEN_MAX {
             return Ok(Err(NotTaken::not_yours("too many transfers of this chapter are open")));
         }
+        let new = NewTransfer {
+            id: said.id,
+            person: id,
+            to: Some(said.to.clone()).filter(|to| !to.is_empty()),
+            text: said.text.clone(),
+            agreed: said.agreed,
+            also: said.also,
+            her_word: false,
+            at: said.at,
+        };
+        match said.side {
+            Side::Give => self.take_given(source, row, &new, said.epoch.cast_signed()),
+            Side::Take => self.take_asked(source, row, &new),
+        }
+    }
+
+    fn take_given(&self, source: &Source<'_>, row: &DocumentRow, new: &NewTransfer, epoch: i64) -> Taken {
         let held = self.assignment(source.scope_row, row.id)?.filter(|known| known.held);
-        let taker = if said.to.is_empty() { None } else { self.chapter_scope(&said.to).ok() };
-        let to = Some(said.to.clone()).filter(|to| !to.is_empty());
-        let summary = self.summary_of(row.id)?;
-        let new =
-            NewTransfer { id: said.id, person: id, to, text: said.text.clone(), agreed: said.agreed, at: said.at };
-        let transfer = self.insert_transfer(&new, row, Some(source.scope_row), taker, true, &summary)?;
-        let wrong = if held.is_none_or(|held| held.epoch != said.epoch.cast_signed()) {
+        let taker = new.to.as_ref().and_then(|to| self.chapter_scope(to).ok());
+        let there = taker.map(|taker| self.assignment(taker, row.id)).transpose()?.flatten();
+        let wrong = if held.is_none_or(|held| held.epoch != epoch) {
             Some("she is no longer in this chapter as it knew it")
-        } else if taker == Some(source.scope_row) {
-            Some("she is in this chapter already")
-        } else if taker.is_none() && !said.to.is_empty() {
+        } else if held.is_some_and(|held| held.guest && new.to.is_some()) {
+            Some("her home is another chapter")
+        } else if taker.is_none() && new.to.is_some() {
             Some("there is no chapter of this name")
+        } else if there.is_some_and(|there| there.held && (new.also || !there.guest)) {
+            Some("she is in this chapter already")
         } else {
             None
         };
+        let summary = if wrong.is_none() { self.summary_of(row.id)? } else { String::new() };
+        let said = Said { given: true, taken: new.to.is_none(), here: false };
+        let transfer = self.insert_transfer(new, row.id, (Some(source.scope_row), taker), said, &summary)?;
         if let Some(why) = wrong {
             self.decline(transfer, why)?;
         }
+        self.feed_transfer(transfer, row.id, Some(source.scope_row), taker.filter(|_| wrong.is_none()))?;
+        Ok(Ok(()))
+    }
+
+    /// A chapter asks for someone. Where that comes to nothing it hears nothing: who guesses ids must not learn who is where.
+    fn take_asked(&self, source: &Source<'_>, row: &DocumentRow, new: &NewTransfer) -> Taken {
+        let home = self.home_of(row.id)?.filter(|home| *home != ELSEWHERE && *home != source.scope_row);
+        let here = self.assignment(source.scope_row, row.id)?.is_some_and(|known| known.held && new.also);
+        let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND state = 'open')";
+        let Some(home) = home.filter(|_| row.state == DocState::Live && !here) else { return Ok(Ok(())) };
+        if self.number("look for a transfer", sql, params![row.id])? > 0 {
+            return Ok(Ok(()));
+        }
+        let said = Said { given: false, taken: true, here: false };
+        let (sides, summary) = ((Some(home), Some(source.scope_row)), self.summary_of(row.id)?);
+        let transfer = self.insert_transfer(new, row.id, sides, said, &summary)?;
+        self.feed_transfer(transfer, row.id, Some(home), None)?;
         Ok(Ok(()))
     }
 
@@ -411,22 +521,21 @@ impl Tx<'_> {
             None => self.insert_document_row(id, model::Kind::Supporter, &[], DocState::Gone, Rows::Written)?,
         };
         let giver = (said.side == Side::Give).then_some(source.scope_row);
-        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, agreed, here, state, summary, text, at)
-                   VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 'open', ?, ?, ?)";
         let taker = (said.side == Side::Take).then_some(source.scope_row);
-        let row = params![
-            said.id.as_bytes(),
-            document,
-            giver,
-            taker,
-            said.to,
-            said.epoch,
-            said.agreed,
-            said.summary.expose(),
-            said.text.expose(),
-            said.at.as_millis()
-        ];
-        self.run("note a transfer", sql, row).map(drop)
+        let new = NewTransfer {
+            id: said.id,
+            person: id,
+            to: Some(said.to.clone()),
+            text: said.text.clone(),
+            agreed: said.agreed,
+            also: said.also,
+            her_word: said.her_word,
+            at: said.at,
+        };
+        let words = Said { given: said.her_word && giver.is_some(), taken: false, here: false };
+        let transfer = self.insert_transfer(&new, document, (giver, taker), words, said.summary.expose())?;
+        let sql = "UPDATE transfer SET epoch = ? WHERE id = ?";
+        self.run("note a transfer", sql, params![said.epoch, transfer]).map(drop)
     }
 
     /// Carries out a transfer to which both sides agree, with the edit that says so in her record. Gives whether it was;
@@ -454,8 +563,21 @@ impl Tx<'_> {
         self.run("end a transfer", sql, params![transfer.row])?;
         // The giving side hears that it is done before it hears that she leaves: its word is what lets her go.
         self.feed_transfer(transfer.row, row.id, transfer.giver, transfer.taker)?;
-        self.reassign(transfer.person, transfer.giver, transfer.taker, edited, at)?;
+        match transfer.taker {
+            Some(taker) if transfer.also => self.serve_too(transfer.person, taker, edited)?,
+            _ => self.reassign(transfer.person, transfer.giver, transfer.taker, edited, at)?,
+        }
         Ok(true)
+    }
+
+    /// A chapter serves someone beside her home.
+    fn serve_too(&self, id: DocId, taker: i64, edited: Option<&Edited>) -> Result<(), StoreError> {
+        edited.map_or(Ok(()), |edited| self.put_edit(edited))?;
+        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
+        let place = Place { guest: true, ..Place::home(self.next_epoch(row.id)?) };
+        self.enter_scope(taker, &row, id, place)?;
+        self.move_home(row.id)?;
+        self.feed_proposals(taker, row.id)
     }
 
     /// Moves a document from one child's scope into another, in one step. What the edit says is told to the one only that
@@ -478,7 +600,7 @@ impl Tx<'_> {
         }
         let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
         if let Some(to) = to {
-            let seq = self.enter_scope(to, &row, id, epoch)?;
+            let seq = self.enter_scope(to, &row, id, Place::home(epoch))?;
             from.map_or(Ok(()), |from| self.wait_for(from, row.id, to, seq))?;
         }
         self.move_home(row.id)?;
@@ -493,6 +615,7 @@ impl Tx<'_> {
     pub fn move_person(&self, person: DocId, to: Option<ScopeId>, at: Timestamp) -> Result<(), StoreError> {
         let row = self.document(person)?.ok_or(StoreError::NoDocument(person))?;
         let to = to.map(|to| self.known_scope(to)).transpose()?.map(|to| to.id);
-        self.reassign(person, self.home_of(row.id)?, to, None, at)
+        let home = self.home_of(row.id)?.filter(|home| *home != ELSEWHERE);
+        self.reassign(person, home, to, None, at)
     }
 }

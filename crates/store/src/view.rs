@@ -13,6 +13,9 @@ use crate::{Read, StoreError, Tx};
 
 /// Why somebody waits whom a hub above has placed here: this hub has still to find her chapter.
 pub const FROM_ABOVE: &str = "from_above";
+/// The home of whom a chapter here serves whose home is not here, and the counters in which she stands: no scope has this
+/// number.
+pub(crate) const ELSEWHERE: i64 = -2;
 
 /// What is shown of a document.
 #[derive(Debug)]
@@ -72,13 +75,13 @@ fn reaches(supporter: &Supporter) -> BTreeSet<&str> {
 }
 
 impl Read<'_> {
-    /// The chapter that has the document: at a hub the child's scope, at a chapter its own.
+    /// The chapter that has the document: at a hub the child's scope, at a chapter its own; or [`ELSEWHERE`].
     pub(crate) fn home_of(&self, document: i64) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT s.id FROM assign a JOIN scope s ON s.id = a.scope
-                   WHERE a.document = ? AND a.state = 'held'
+        let sql = "SELECT CASE WHEN a.guest = 1 THEN ?2 ELSE s.id END FROM assign a JOIN scope s ON s.id = a.scope
+                   WHERE a.document = ?1 AND a.state = 'held'
                      AND (s.role = 'chapter' OR (s.role = 'own' AND (SELECT kind FROM node) = 'chapter'))
-                   ORDER BY s.role LIMIT 1";
-        self.one("find a home", sql, params![document], |row| row.get(0))
+                   ORDER BY a.guest, s.role LIMIT 1";
+        self.one("find a home", sql, params![document, ELSEWHERE], |row| row.get(0))
     }
 
     /// Her e-mail addresses and numbers.
@@ -299,6 +302,7 @@ impl Tx<'_> {
 
     /// After an assignment: the view's home and the counters follow.
     pub(crate) fn move_home(&self, document: i64) -> Result<(), StoreError> {
+        self.settle_home(document)?;
         match self.before(document)? {
             Some(before) => {
                 self.put_row(document, &Shown::of(before.view.clone()), Some(&before), self.home_of(document)?)

@@ -24,6 +24,9 @@ pub fn person_json(person: &PersonRow) -> Value {
     if let Some(object) = made.as_object_mut() {
         let others = her.fields.iter().filter(|(name, _)| !["given_name", "family_name"].contains(&name.as_str()));
         object.extend(others.map(|(name, value)| (name.clone(), json!(value))));
+        if person.elsewhere {
+            object.insert("home_elsewhere".to_owned(), json!(true));
+        }
         if let Some(reason) = &person.waiting {
             object.insert("waiting".to_owned(), json!(reason));
         }

@@ -28,17 +28,24 @@ impl World {
         let Some(person) = self.somebody(node)? else { return Ok(()) };
         // A chapter names one of its parent's chapters, a hub one of its own.
         let hub = if self.nodes[node].row.kind == NodeKind::Hub { node } else { self.nodes[node].parent.unwrap_or(0) };
+        let back = hub != node && self.rng.random_bool(0.3);
+        let (also, her_word) = (!back && self.rng.random_bool(0.5), hub == node && self.rng.random_bool(0.3));
+        // Now and then a chapter asks for somebody, of whom it may know nothing but an id.
+        let asks = hub != node && !back && self.rng.random_bool(0.3);
+        let person = if asks { self.somebody(hub)?.unwrap_or(person) } else { person };
         let chapters = self.chapters_of(hub);
         let to = chapters[self.rng.random_range(0..chapters.len())];
+        let to = self.nodes[node].scope.filter(|_| asks).unwrap_or(to);
         let slug = self.nodes[hub].reader.at_once(|read| read.chapters())?;
         let slug = slug.iter().find(|row| row.scope == to).map(|row| row.slug.to_string());
-        let back = hub != node && self.rng.random_bool(0.3);
         let new = NewTransfer {
             id: TransferId::from_parts(self.clock(node), self.rng.random()),
             person,
             to: slug.filter(|_| !back),
             text: Personal::from("a hand-over note"),
             agreed: true,
+            also,
+            her_word,
             at: self.clock(node),
         };
         match self.nodes[node].writer.commit(|tx| tx.propose_transfer(&new)) {
@@ -137,7 +144,7 @@ impl World {
                 by: None,
                 body: taker.map_or_else(
                     || Body::Return { reason: "simulated".into() },
-                    |to| Body::Transfer { from: giver, to },
+                    |to| Body::Transfer { from: giver.filter(|_| !transfer.also), to },
                 ),
             };
             let stamp = self.stamp(node);

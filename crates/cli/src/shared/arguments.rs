@@ -206,9 +206,9 @@ pub enum People {
         #[arg(required = true, value_name = "FIELD=VALUE")]
         edits: Vec<String>,
     },
-    /// Propose that someone go to another chapter; at a hub, who waits is there at once
+    /// Propose that someone go to another chapter, or be served by it, too; at a hub, who waits is there at once
     #[command(
-        after_help = "Example:\n  people transfer 2f6d1c0a sf --note \"moved in May, wants to go on canvassing\" --agreed"
+        after_help = "A chapter asks for someone by her whole id and its own short name: her chapter is asked, and nothing is heard if there is nobody. Served by two chapters, both log, note and ask; her home alone moves her up the ladder and gives her to others.\n\nExamples:\n  people transfer 2f6d1c0a sf --note \"moved in May, wants to go on canvassing\" --agreed\n  people transfer 2f6d1c0a sf --also --note \"works there on weekdays\"\n  people transfer 2f6d1c0a sf --her-word     at a hub: she asked for it herself"
     )]
     Transfer {
         /// Her id
@@ -221,6 +221,12 @@ pub enum People {
         /// She was asked and agreed
         #[arg(long)]
         agreed: bool,
+        /// She stays where she is, and the other chapter serves her, too: both log and ask, her home moves her
+        #[arg(long)]
+        also: bool,
+        /// At a hub: she asked for it herself, and her chapter is not asked
+        #[arg(long, conflicts_with = "agreed")]
+        her_word: bool,
     },
     /// List records with a change that can't be read: the last good view is shown, nobody can write them
     #[command(

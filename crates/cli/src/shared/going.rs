@@ -1,7 +1,7 @@
 //! People who go: transfers, and deleting everywhere.
 
 use model::DocId;
-use node::{Erased, Node, TransferAsked};
+use node::{Erased, Node, TransferAsked, TransferDraft};
 use serde_json::{Value, json};
 use store::{Erasure, ErasureAsked, NodeKind, PersonRow, TransferRow};
 use web::person_json;
@@ -13,15 +13,14 @@ use crate::{Failure, Out, find_person, table};
 /// The most rows of a list: the newest.
 const LISTED: usize = 500;
 
-pub(super) fn transfer(
-    node: &Node,
-    (id, slug): (&str, &str),
-    (note, agreed): (&str, bool),
-    out: Out,
-    by: &str,
-) -> Result<(), Failure> {
-    let person = find_person(node, id)?.document;
-    match node.propose_transfer(person, slug, note.into(), agreed, by)? {
+pub(super) fn transfer(node: &Node, id: &str, draft: TransferDraft, out: Out, by: &str) -> Result<(), Failure> {
+    let slug = draft.to.clone();
+    // A chapter may ask for somebody of whom it knows nothing but her whole id.
+    let person = match find_person(node, id) {
+        Ok(found) => found.document,
+        Err(failure) => id.parse().ok().filter(|_| node.kind() == NodeKind::Chapter).ok_or(failure)?,
+    };
+    match node.propose_transfer(person, draft, by)? {
         TransferAsked::Placed => {
             out.result(&json!({"id": person.to_string(), "chapter": slug}), || format!("placed into {slug}"));
         }
@@ -34,7 +33,8 @@ fn transfer_json(row: &TransferRow) -> Value {
     json!({
         "id": row.id.to_string(), "person": row.person.to_string(), "from": row.from,
         "to": Some(&row.to).filter(|to| !to.is_empty()), "name": row.summary, "note": row.text,
-        "given": row.given, "taken": row.taken, "agreed": row.agreed, "state": row.state,
+        "given": row.given, "taken": row.taken, "agreed": row.agreed, "also": row.also, "her_word": row.her_word,
+        "state": row.state,
         "asks_here": row.state == "open" && row.asks_here(), "at": row.at,
     })
 }
@@ -93,8 +93,9 @@ fn list(node: &Node, out: Out) -> Result<(), Failure> {
             .iter()
             .map(|row| {
                 let to = if row.to.is_empty() { "the network" } else { &row.to };
+                let how = if row.also { "also to" } else { "to" };
                 let who = if row.summary.is_blank() { short(row.person) } else { row.summary.expose().to_owned() };
-                vec![id(row.id.to_string()), who, format!("to {to}"), words(row).to_owned()]
+                vec![id(row.id.to_string()), who, format!("{how} {to}"), words(row).to_owned()]
             })
             .collect();
         rows.extend(leaves.iter().map(|leave| {

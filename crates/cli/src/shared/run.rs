@@ -1,7 +1,7 @@
 //! Runs the commands of both programs.
 
 use model::{DocId, RungId, Sender, SignUp};
-use node::{AskDraft, AttemptDraft, FieldEdit, Node, OneToOneDraft};
+use node::{AskDraft, AttemptDraft, FieldEdit, Node, OneToOneDraft, TransferDraft};
 use serde_json::{Value, json};
 use store::{Filter, LedgerRule, NodeKind, Page, PersonRow, ProposalState};
 use web::{event_json, person_json};
@@ -107,7 +107,11 @@ fn people(node: &Node, command: &People, out: Out, by: &str) -> Result<(), Failu
             added(out, found.document);
             Ok(())
         }
-        People::Transfer { id, slug, note, agreed } => going::transfer(node, (id, slug), (note, *agreed), out, by),
+        People::Transfer { id, slug, note, agreed, also, her_word } => {
+            let (agreed, also, her_word) = (*agreed, *also, *her_word);
+            let draft = TransferDraft { to: slug.clone(), note: note.as_str().into(), agreed, also, her_word };
+            going::transfer(node, id, draft, out, by)
+        }
         People::Unreadable => refused::unreadable(node, out),
         People::Rebuild { id } => refused::rebuild(node, id, out, by),
         People::Add(wanted) => add(node, wanted, out, by),

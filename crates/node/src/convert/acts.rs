@@ -62,6 +62,8 @@ pub(super) fn transfer_to_wire(transfer: &Transfer) -> wire::Transfer {
         text: transfer.text.expose().to_owned(),
         agreed: transfer.agreed,
         at_ms: transfer.at.as_millis(),
+        also: transfer.also,
+        her_word: transfer.her_word,
     }
 }
 
@@ -90,6 +92,8 @@ pub(super) fn transfer_from_wire(transfer: wire::Transfer) -> Outcome<Transfer> 
         summary: transfer.summary.into(),
         text: transfer.text.into(),
         agreed: transfer.agreed,
+        also: transfer.also,
+        her_word: transfer.her_word,
         at: Timestamp::from_millis(transfer.at_ms),
     })
 }

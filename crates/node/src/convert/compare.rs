@@ -122,12 +122,13 @@ pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
 
 fn claim_to_wire((document, claimed): &Claim) -> wire::Told {
     use wire::told::What as W;
+    let guest = matches!(claimed, Claimed::Held { guest: true, .. });
     let (what, proof) = match *claimed {
-        Claimed::Held { epoch, proof } => (W::Held(epoch), proof.to_vec()),
+        Claimed::Held { epoch, proof, .. } => (W::Held(epoch), proof.to_vec()),
         Claimed::Left { epoch, proof } => (W::Left(epoch), proof.to_vec()),
         Claimed::Erased { erasure, at, proof } => (W::Erased(acts::erase_to_wire(erasure, at, proof)), Vec::new()),
     };
-    wire::Told { document: document.as_bytes().to_vec(), what: Some(what), proof }
+    wire::Told { document: document.as_bytes().to_vec(), what: Some(what), proof, guest }
 }
 
 fn claim_from_wire(told: wire::Told) -> Outcome<Claim> {
@@ -135,7 +136,7 @@ fn claim_from_wire(told: wire::Told) -> Outcome<Claim> {
     let document = DocId::from_bytes(bytes(&told.document, "document id")?);
     let proof = |raw: &[u8]| bytes(raw, "proof");
     let claimed = match told.what.ok_or(FromWireError::Absent("claim"))? {
-        W::Held(epoch) => Claimed::Held { epoch, proof: proof(&told.proof)? },
+        W::Held(epoch) => Claimed::Held { epoch, guest: told.guest, proof: proof(&told.proof)? },
         W::Left(epoch) => Claimed::Left { epoch, proof: proof(&told.proof)? },
         W::Erased(erase) => {
             let (erasure, at, proof) = acts::erase_from_wire(&erase)?;

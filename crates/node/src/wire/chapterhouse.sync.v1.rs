@@ -125,6 +125,9 @@ pub struct Enter {
     /// The parent's word for document, scope and epoch: the first 16 bytes of an HMAC-SHA-256 by a key that only it has.
     #[prost(bytes = "vec", tag = "7")]
     pub proof: ::prost::alloc::vec::Vec<u8>,
+    /// The scope serves her, too; her home is another chapter, which alone moves her up the ladder.
+    #[prost(bool, tag = "8")]
+    pub guest: bool,
 }
 /// A document leaves the scope. From parent to child only.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -201,6 +204,12 @@ pub struct Transfer {
     /// When it was proposed, Unix milliseconds.
     #[prost(int64, tag = "9")]
     pub at_ms: i64,
+    /// She stays where she is, and the receiving chapter serves her, too.
+    #[prost(bool, tag = "10")]
+    pub also: bool,
+    /// She asked for it herself: her chapter's word is not needed.
+    #[prost(bool, tag = "11")]
+    pub her_word: bool,
 }
 /// A value that waits for the chapter's word. From parent to child only.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -322,6 +331,9 @@ pub struct Head {
     /// Whether all that was logged is folded. Sums are compared only when both ends have read and folded everything.
     #[prost(bool, tag = "6")]
     pub folded: bool,
+    /// The receiver's place in this feed was found good, or both have compared: this end was not put back to before it.
+    #[prost(bool, tag = "7")]
+    pub goes_on: bool,
 }
 /// Changes of a document, in the order in which they were made.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -387,6 +399,9 @@ pub struct Told {
     /// The parent's word for `held` and `left`, 16 bytes.
     #[prost(bytes = "vec", tag = "5")]
     pub proof: ::prost::alloc::vec::Vec<u8>,
+    /// It is in the scope, and her home is another chapter.
+    #[prost(bool, tag = "6")]
+    pub guest: bool,
     #[prost(oneof = "told::What", tags = "2, 3, 4")]
     pub what: ::core::option::Option<told::What>,
 }

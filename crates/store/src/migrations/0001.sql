@@ -78,6 +78,7 @@ CREATE TABLE assign (
   document INTEGER NOT NULL,
   epoch INTEGER NOT NULL,             -- counted by the parent, a document's over all its scopes
   state TEXT NOT NULL CHECK (state IN ('held', 'left')),
+  guest INTEGER NOT NULL DEFAULT 0,   -- 1: the scope serves her, too; her home is another chapter
   proof BLOB,                         -- the parent's word for it, 16 bytes; NULL: it said nothing of it, or this node is the parent
   PRIMARY KEY (scope, document)
 ) STRICT, WITHOUT ROWID;
@@ -102,10 +103,12 @@ CREATE INDEX leaving_taker ON leaving (taker, taker_seq) WHERE taker IS NOT NULL
 
 -- Assignments that a child proved of documents that this node has forgotten, until they have come.
 CREATE TABLE claimed (
-  doc_id BLOB PRIMARY KEY,
+  doc_id BLOB NOT NULL,
   scope INTEGER NOT NULL,
   epoch INTEGER NOT NULL,
-  held INTEGER NOT NULL               -- 0: it had left, and was not gone yet
+  guest INTEGER NOT NULL,
+  held INTEGER NOT NULL,              -- 0: it had left, and was not gone yet
+  PRIMARY KEY (doc_id, scope)
 ) STRICT, WITHOUT ROWID;
 
 -- A node's word that it did what was asked of it: this node's own, or a child's.
@@ -124,7 +127,7 @@ CREATE INDEX receipt_document ON receipt (document);
 CREATE TABLE stub (
   document INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,                -- Unix ms
-  reason TEXT NOT NULL CHECK (reason = 'transferred' OR reason = 'returned' OR reason = 'left')
+  reason TEXT NOT NULL CHECK (reason = 'transferred' OR reason = 'returned' OR reason = 'her_word' OR reason = 'left')
 ) STRICT;
 
 -- Someone is to go from one chapter to another, or back to the network. At the parent both sides are known, at a child its own.
@@ -139,6 +142,8 @@ CREATE TABLE transfer (
   given INTEGER NOT NULL,             -- 1: the giving side agrees
   taken INTEGER NOT NULL,             -- 1: the receiving side agrees
   agreed INTEGER NOT NULL,            -- 1: she was asked and agreed
+  also INTEGER NOT NULL,              -- 1: she stays where she is, and the receiving chapter serves her, too
+  her_word INTEGER NOT NULL,          -- 1: she asked for it herself: that stands for the giving side's word
   here INTEGER NOT NULL,              -- 1: proposed by this node
   state TEXT NOT NULL CHECK (state = 'open' OR state = 'declined' OR state = 'done'),
   summary TEXT NOT NULL,              -- who she is; empty once it has ended
@@ -195,6 +200,7 @@ CREATE TABLE link (
   state TEXT NOT NULL CHECK (state = 'connected' OR state = 'offline' OR state = 'refused' OR state = 'revoked'),
   detail TEXT NOT NULL DEFAULT '',
   last_exchange INTEGER,              -- Unix ms
+  confirmed INTEGER NOT NULL DEFAULT 0, -- 1: in this conversation the parent was seen not to be put back to before
   wanted INTEGER NOT NULL DEFAULT 0   -- counts requests for an exchange at once
 ) STRICT;
 
@@ -266,7 +272,7 @@ CREATE TABLE quarantine (
 -- The view of a supporter. Made from the document, can be dropped and made again.
 CREATE TABLE supporter (
   document INTEGER PRIMARY KEY,
-  home INTEGER,                       -- scope.id of her chapter; NULL: she waits
+  home INTEGER,                       -- scope.id of her chapter; -2: a chapter elsewhere; NULL: she waits
   rung TEXT NOT NULL,
   conflicts INTEGER NOT NULL,
   looked_after_by TEXT,
@@ -323,7 +329,7 @@ INSERT INTO fts (fts, rank) VALUES ('secure-delete', 1);
 
 -- Figures kept in the transaction that changes them.
 CREATE TABLE counter (
-  scope INTEGER NOT NULL,             -- scope.id of the chapter; 0: waiting; -1: less whom several chapters count
+  scope INTEGER NOT NULL,             -- scope.id of the chapter; 0: waiting; -1: less whom several chapters count; -2: whom a chapter elsewhere counts
   name TEXT NOT NULL,
   value INTEGER NOT NULL,
   PRIMARY KEY (scope, name)

@@ -91,7 +91,8 @@ pub(super) fn describe(event: &Event, her: &Supporter, ladder: &Ladder) -> Strin
                 source.expose()
             )
         }
-        Body::Transfer { .. } => "Went to another chapter".to_owned(),
+        Body::Transfer { from: Some(_), .. } => "Went to another chapter".to_owned(),
+        Body::Transfer { from: None, .. } => "Another chapter serves her, too".to_owned(),
         Body::Return { reason } => format!("Handed back: {}", reason.expose()),
         Body::Donation { amount_minor, currency } => {
             format!("Gave {}.{:02} {currency}", amount_minor / 100, amount_minor % 100)
