@@ -3,9 +3,13 @@
 //! **Invariant:** the same seed gives the same run. A crash drops the connection without commit and forgets every value in
 //! memory; what was committed is there afterwards.
 
+mod by_hand;
+mod clones;
 mod going;
 mod lives;
 mod making;
+mod merging;
+mod resting;
 
 pub use making::simulate_by_comparing;
 
@@ -14,7 +18,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use engine::{
-    Content, CursorVerdict, Effect, Entry, Event, Frame, Link, Look, Me, ProtocolError, Question, Reply, WINDOW_BYTES,
+    Batch, Content, CursorVerdict, Effect, Entry, Event, FRAME_BYTES_MAX, Frame, Link, Look, Me, ProtocolError,
+    Question, Reply, WINDOW_BYTES,
 };
 use model::{
     DocId, EventId, Kind, Ladder, Personal, PlacementFact, ScopeId, SignUp, SignUpOrigin, Timestamp, VIEW_VERSION,
@@ -30,8 +35,10 @@ use tempfile::TempDir;
 
 /// A text that must never be in any frame.
 const CANARY: &str = "canary-7f3a";
-/// Steps that bring a quiet world to rest: far more than any backlog of the simulation needs.
-const REST_STEPS_MAX: usize = 200_000;
+/// The scopes of one link: its own, and the network's.
+const LINK_SCOPES: usize = 2;
+/// For how many steps a disk is slow, at most: a link does a few dozen things in as many.
+const SLOW_STEPS_MAX: usize = 200;
 
 /// One node.
 struct SimNode {
@@ -47,6 +54,8 @@ struct SimNode {
     made: Vec<DocId>,
     /// A copy of its database.
     copy: Option<PathBuf>,
+    /// The other one of two directories, where this one was copied and both were started: it waits for its turn.
+    twin: Option<Store>,
 }
 
 /// One end of a link.
@@ -62,6 +71,21 @@ struct End {
     restart: bool,
     /// What a comparison has read of its scope.
     kept: Option<Prints>,
+    /// It has said that it takes no more than one batch at a time: of each scope, for both may be read at once.
+    narrow: bool,
+}
+
+/// What came about in a run, so that a test can say that it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How often a comparison came to its end.
+    pub compared: u64,
+    /// How many records both ends of a link showed at rest as one person's with others.
+    pub joined: u64,
+    /// How often a copied directory and its original changed places.
+    pub turns: u64,
+    /// How often something waited for a slow disk.
+    pub waited: u64,
 }
 
 /// A hub, its chapters, and the links between them.
@@ -72,24 +96,30 @@ pub struct World {
     pairs: Vec<[End; 2]>,
     now: Timestamp,
     events: u64,
-    /// How often a comparison came to its end.
-    pub compared: u64,
+    /// What came about so far.
+    pub seen: Seen,
+    /// Of which documents some node did not take something over a feed.
+    pub refused: BTreeSet<DocId>,
     /// No feed is sent: only comparing brings anything.
     feeds_off: bool,
+    /// Whose disk is slow, and for how many steps more.
+    slow: Option<(usize, usize)>,
+    /// Who is cut off from the node above until it comes back.
+    away: Option<usize>,
     directory: TempDir,
 }
 
-/// Runs one seed: so many steps, then to rest. Gives a digest of what the nodes hold, and how often they compared.
+/// Runs one seed: so many steps, then to rest. Gives a digest of what the nodes hold, and what came about.
 ///
 /// # Errors
 /// When something is not as it has to be.
-pub fn simulate(seed: u64, steps: usize) -> Result<(String, u64)> {
+pub fn simulate(seed: u64, steps: usize) -> Result<(String, Seen)> {
     let mut world = World::new(seed, making::layout(seed))?;
     for step in 0..steps {
         world.step().with_context(|| format!("seed {seed}, step {step}"))?;
     }
     world.rest().with_context(|| format!("seed {seed}, at rest"))?;
-    Ok((world.digest()?, world.compared))
+    Ok((world.digest()?, world.seen))
 }
 
 impl World {
@@ -99,10 +129,17 @@ impl World {
     /// When something is not as it has to be.
     pub fn step(&mut self) -> Result<()> {
         self.now = self.now.plus_millis(self.rng.random_range(1..1000));
+        self.slow = self.slow.and_then(|(node, steps)| steps.checked_sub(1).map(|left| (node, left)));
         let (node, pair) = (self.rng.random_range(0..self.nodes.len()), self.rng.random_range(0..self.pairs.len()));
         match self.rng.random_range(0..100) {
             0..6 => self.create(node),
-            6..26 => self.edit(node),
+            6..23 => self.edit(node),
+            23 => self.join_or_part(node),
+            24 => {
+                self.slow_down(node);
+                Ok(())
+            }
+            25 => self.clone_or_take_turns(node),
             26..29 => self.keep_note(node),
             29..30 => self.crash(node),
             30..32 => self.roll_back(node),
@@ -136,87 +173,15 @@ impl World {
         }
     }
 
-    /// Runs everything that waits until nothing does, then compares the nodes.
-    ///
-    /// # Errors
-    /// When it does not come to rest, or nodes differ.
-    pub fn rest(&mut self) -> Result<()> {
-        // What sums have to find is found at a heartbeat.
-        for _ in 0..3 {
-            self.come_to_rest()?;
-            (0..self.pairs.len()).try_for_each(|pair| self.heartbeat(pair))?;
-        }
-        self.come_to_rest()?;
-        self.check_at_rest()
+    /// A node's disk is slow for a while: what links ask of its database waits, and so does folding, while frames keep
+    /// arriving. What its own people do goes first, as in the writer's queue.
+    fn slow_down(&mut self, node: usize) {
+        let steps = self.rng.random_range(SLOW_STEPS_MAX / 10..SLOW_STEPS_MAX);
+        self.slow.get_or_insert((node, steps));
     }
 
-    fn come_to_rest(&mut self) -> Result<()> {
-        let mut quiet = 0;
-        for _ in 0..REST_STEPS_MAX {
-            let mut moved = false;
-            for pair in 0..self.pairs.len() {
-                self.open(pair)?;
-                for end in 0..2 {
-                    moved |= self.pairs[pair][end].moved;
-                    self.moved(pair, end)?;
-                    while self.run_one(pair, end)? {
-                        moved = true;
-                    }
-                }
-            }
-            for node in 0..self.nodes.len() {
-                moved |= self.fold_all(node)?;
-                moved |= self.do_owed(node)?;
-            }
-            quiet = if moved { 0 } else { quiet + 1 };
-            if quiet == 3 {
-                return Ok(());
-            }
-        }
-        bail!("the world does not come to rest")
-    }
-
-    fn check_at_rest(&mut self) -> Result<()> {
-        for n in 1..self.nodes.len() {
-            let scope = self.nodes[n].scope.context("a chapter has a scope")?;
-            let here = self.nodes[n].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
-            let parent = self.nodes[n].parent.context("it has a parent")?;
-            let hub = self.nodes[parent].reader.at_once(|read| Ok((read.recount(scope)?, read.held(scope)?)))?;
-            if here.0 != hub.0 {
-                let (mine, theirs): (BTreeSet<_>, BTreeSet<_>) = (here.1.iter().collect(), hub.1.iter().collect());
-                let mut told = Vec::new();
-                for id in mine.symmetric_difference(&theirs) {
-                    for (at, node) in [(0, parent), (1, n)] {
-                        let line = self.nodes[node].reader.at_once(|read| read.standing(**id))?;
-                        told.push(format!("{} {id}: {line}", ["hub", "chapter"][at]));
-                    }
-                }
-                bail!("chapter {n} and the hub hold different things: {told:#?}");
-            }
-            let guests = [n, parent].map(|node| self.nodes[node].reader.at_once(|read| read.guests(scope)));
-            let [mine, theirs] = guests;
-            let (mine, theirs) = (mine?, theirs?);
-            ensure!(mine == theirs, "chapter {n} is told of other guests than its hub knows: {mine:?}, {theirs:?}");
-            for id in here.1 {
-                let mine = self.nodes[n].reader.at_once(|read| read.person(id))?.supporter;
-                let theirs = self.nodes[parent].reader.at_once(|read| read.person(id))?.supporter;
-                ensure!(mine == theirs, "the views of {id} differ: {mine:?} and {theirs:?}");
-            }
-        }
-        for (n, node) in self.nodes.iter_mut().enumerate() {
-            let found = node.reader.at_once(|read| read.verify())?;
-            ensure!(found.is_empty(), "node {n}: {found:?}");
-            let tally = node.reader.at_once(|read| read.tally())?;
-            ensure!(tally.quarantined == 0, "node {n} quarantined something: {tally:?}");
-            // Only what was written to someone who had left already is not taken.
-            for refusal in node.reader.at_once(|read| read.refusals(1000))? {
-                let held = node.reader.at_once(|read| read.holders(refusal.document))?;
-                let taken = refusal.scope.is_none_or(|scope| !held.contains(&scope));
-                ensure!(taken, "node {n} refused something: {refusal:?}, held by {held:?}");
-            }
-        }
-        self.check_made()?;
-        self.check_erased()
+    fn is_slow(&self, node: usize) -> bool {
+        self.slow.is_some_and(|(slow, _)| slow == node)
     }
 
     fn stamp(&self, node: usize) -> Stamp {
@@ -225,7 +190,7 @@ impl World {
     }
 
     /// The time by a node's own clock.
-    fn clock(&self, node: usize) -> Timestamp {
+    pub fn clock(&self, node: usize) -> Timestamp {
         self.now.plus_millis(self.nodes[node].clock_ahead_ms)
     }
 
@@ -235,10 +200,19 @@ impl World {
     }
 
     fn create(&mut self, node: usize) -> Result<()> {
+        let scopes = self.scopes_for_new(node);
+        self.sign_up(node, "Pat", &scopes).map(drop)
+    }
+
+    /// Somebody signs up at a node, and is in these scopes from the beginning.
+    ///
+    /// # Errors
+    /// When she can't be written.
+    pub fn sign_up(&mut self, node: usize, given_name: &str, scopes: &[ScopeId]) -> Result<DocId> {
         let id = DocId::from_parts(self.clock(node), self.rng.random());
         let email = format!("p{}@example.org", self.rng.random::<u64>());
-        let sign_up = SignUp::from_fields([("given_name", "Pat"), ("email", email.as_str())], "US")?;
-        let (event, scopes) = (self.next_event(node), self.scopes_for_new(node));
+        let sign_up = SignUp::from_fields([("given_name", given_name), ("email", email.as_str())], "US")?;
+        let event = self.next_event(node);
         let body = model::Body::SignUp { origin: SignUpOrigin::Form, source: None };
         let placed = PlacementFact {
             chapter: scopes.first().copied(),
@@ -261,10 +235,10 @@ impl World {
         let entries = record::from_sign_up(&sign_up, &events);
         let (record, written) = Record::create(id, Kind::Supporter, entries, &stamp);
         let new = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, &Ladder::default());
-        self.nodes[node].writer.commit(|tx| tx.insert_document(&new, &scopes, DocState::Live))?;
+        self.nodes[node].writer.commit(|tx| tx.insert_document(&new, scopes, DocState::Live))?;
         self.nodes[node].made.push(id);
         self.committed(node);
-        Ok(())
+        Ok(id)
     }
 
     fn scopes_for_new(&mut self, node: usize) -> Vec<ScopeId> {
@@ -277,6 +251,7 @@ impl World {
         [chapter].into_iter().chain(own).collect()
     }
 
+    /// One of the newest people here, by any of her records.
     fn somebody(&mut self, node: usize) -> Result<Option<DocId>> {
         let people = self.nodes[node]
             .reader
@@ -284,8 +259,8 @@ impl World {
         if people.is_empty() {
             return Ok(None);
         }
-        let at = self.rng.random_range(0..people.len());
-        Ok(Some(people[at].supporter.id))
+        let records: Vec<DocId> = people[self.rng.random_range(0..people.len())].supporter.ids().collect();
+        Ok(Some(records[self.rng.random_range(0..records.len())]))
     }
 
     fn edit(&mut self, node: usize) -> Result<()> {
@@ -345,6 +320,9 @@ impl World {
     }
 
     fn open(&mut self, pair: usize) -> Result<()> {
+        if self.away == Some(self.pairs[pair][1].node) {
+            return Ok(());
+        }
         if self.pairs[pair].iter().any(|end| end.restart) {
             self.cut(pair);
         }
@@ -358,6 +336,7 @@ impl World {
             let (asks, incarnation) = (at == 0, row.incarnation);
             let me = Me { node: row.node_id, incarnation, view_version: VIEW_VERSION, asks };
             self.pairs[pair][at].engine = Some(Link::new(me));
+            self.pairs[pair][at].narrow = self.rng.random_bool(0.2);
             let link = self.link_row(pair, at)?;
             self.nodes[node].writer.commit(|tx| tx.unconfirmed(link.id))?;
             let scopes = self.nodes[node].reader.at_once(|read| read.local_scopes(link.id))?;
@@ -377,8 +356,14 @@ impl World {
         let Some(engine) = &mut self.pairs[pair][at].engine else { return Ok(()) };
         for effect in engine.handle(event) {
             match effect {
-                Effect::Send(frame) => {
+                Effect::Send(mut frame) => {
                     check_frame(&frame)?;
+                    match &mut frame {
+                        Frame::Hello(hello) if self.pairs[pair][at].narrow => hello.window_bytes = 0,
+                        Frame::Ack(ack) => self.refused.extend(ack.refused.iter().map(|refused| refused.document)),
+                        Frame::Hello(_) | Frame::Batch(_) | Frame::Head(_) | Frame::Bye(_) => {}
+                        Frame::Adrift(_) | Frame::Ask(..) | Frame::Answer(..) => {}
+                    }
                     let frame = match (between, at) {
                         (true, 0) => frame.renamed(ScopeId::NETWORK, ScopeId::ABOVE),
                         (true, _) => frame.renamed(ScopeId::ABOVE, ScopeId::NETWORK),
@@ -408,9 +393,7 @@ impl World {
                 }
             }
         }
-        let under_way: usize = self.pairs[pair][1 - at].inbox.iter().map(frame_bytes).sum();
-        ensure!(under_way <= WINDOW_BYTES + engine::FRAME_BYTES_MAX, "{under_way} bytes are under way");
-        Ok(())
+        self.pairs[pair].iter().try_for_each(check_waiting)
     }
 
     fn run_something(&mut self, pair: usize) -> Result<()> {
@@ -418,15 +401,19 @@ impl World {
         self.run_one(pair, at).map(drop)
     }
 
-    /// Runs one effect that waits, or takes one frame; `false` when there is neither.
+    /// Runs one effect that waits, or takes one frame; `false` when there is neither, or the disk is slow.
     fn run_one(&mut self, pair: usize, at: usize) -> Result<bool> {
-        let prefer_frame = self.rng.random_bool(0.5);
+        let (prefer_frame, slow) = (self.rng.random_bool(0.5), self.is_slow(self.pairs[pair][at].node));
         let end = &mut self.pairs[pair][at];
-        if (prefer_frame || end.work.is_empty())
+        if (prefer_frame || slow || end.work.is_empty())
             && let Some(frame) = end.inbox.pop_front()
         {
             self.handle(pair, at, Event::Received(frame))?;
             return Ok(true);
+        }
+        if slow {
+            self.seen.waited += u64::from(!end.work.is_empty());
+            return Ok(false);
         }
         let Some(effect) = end.work.pop_front() else { return Ok(false) };
         let node = end.node;
@@ -471,7 +458,7 @@ impl World {
                 return Ok(true);
             }
             Effect::Look(scope, look) if store::writes(&look) => {
-                self.compared += u64::from(at == 0 && matches!(look, Look::MoveCursor(_)));
+                self.seen.compared += u64::from(at == 0 && matches!(look, Look::MoveCursor(_)));
                 let found = state.writer.commit(|tx| tx.write_look(&link, scope, look, now))?;
                 self.committed(node);
                 Event::Found(scope, found)
@@ -489,7 +476,7 @@ impl World {
     }
 
     fn fold(&mut self, node: usize) -> Result<()> {
-        self.fold_all(node).map(drop)
+        if self.is_slow(node) { Ok(()) } else { self.fold_all(node).map(drop) }
     }
 
     fn fold_all(&mut self, node: usize) -> Result<bool> {
@@ -540,8 +527,33 @@ impl World {
     }
 }
 
-fn frame_bytes(frame: &Frame) -> usize {
-    if let Frame::Batch(batch) = frame { batch.bytes() } else { 0 }
+/// What waits at an end is bounded, however slow its disk is: batches by the window that it said, and of everything else
+/// that costs memory one at a time a scope. A batch that only covers rows weighs nothing.
+fn check_waiting(end: &End) -> Result<()> {
+    let (mut batches, mut bytes, mut others) = (0, 0, [0; 3]);
+    let mut weigh = |batch: &Batch| {
+        batches += usize::from(!batch.entries.is_empty());
+        bytes += batch.bytes();
+    };
+    for frame in &end.inbox {
+        if let Frame::Batch(batch) = frame {
+            weigh(batch);
+        }
+    }
+    for effect in &end.work {
+        match effect {
+            Effect::Save(batch, _) => weigh(batch),
+            Effect::CheckCursor(..) => others[0] += 1,
+            Effect::Read { .. } => others[1] += 1,
+            Effect::Look(..) => others[2] += 1,
+            Effect::Acknowledged(..) | Effect::Agreed(_) | Effect::Confirmed(_) => {}
+            Effect::Send(_) | Effect::State(_) | Effect::Close(_) | Effect::BeginNewLife => {}
+        }
+    }
+    let fits = batches <= LINK_SCOPES || (!end.narrow && bytes <= WINDOW_BYTES + FRAME_BYTES_MAX);
+    ensure!(fits, "{batches} batches of {bytes} bytes wait at node {}, narrow: {}", end.node, end.narrow);
+    ensure!(others.iter().all(|waiting| *waiting <= LINK_SCOPES), "{others:?} wait at node {}", end.node);
+    Ok(())
 }
 
 /// What stays in a chapter is in no frame.

@@ -1,6 +1,6 @@
 //! Engines and real databases through thousands of shuffled, cut and repeated deliveries.
 
-use tests::world::{simulate, simulate_by_comparing};
+use tests::world::{Seen, simulate, simulate_by_comparing};
 
 /// Seeds in the test command; `SEEDS=N` runs as many.
 const SEEDS: u64 = 100;
@@ -9,14 +9,21 @@ const STEPS: usize = 1000;
 #[test]
 fn g3_g4_nodes_agree_after_cuts_crashes_and_repeats() {
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
-    let mut compared = 0;
+    let mut all = Seen::default();
     for seed in 0..seeds {
         match simulate(seed, STEPS) {
-            Ok((_, more)) => compared += more,
+            Ok((_, seen)) => {
+                all.compared += seen.compared;
+                all.joined += seen.joined;
+                all.turns += seen.turns;
+                all.waited += seen.waited;
+            }
             Err(error) => panic!("{error:?}"),
         }
     }
-    assert!(compared > seeds, "restores and rollbacks are made good by comparing: {compared} times in {seeds} runs");
+    assert!(all.compared > seeds, "restores and rollbacks are made good by comparing: {all:?} in {seeds} runs");
+    let rare = [all.joined, all.turns, all.waited];
+    assert!(seeds < SEEDS || rare.iter().all(|times| *times > 0), "every act comes about: {all:?} in {seeds} runs");
 }
 
 #[test]

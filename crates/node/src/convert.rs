@@ -52,6 +52,11 @@ fn within(count: usize, most: usize, what: &'static str) -> Outcome<()> {
     if count > most { Err(FromWireError::Limit(what)) } else { Ok(()) }
 }
 
+/// The number of an assignment: one that a database can count.
+fn epoch(given: u64) -> Outcome<u64> {
+    i64::try_from(given).map(|_| given).map_err(|_| FromWireError::Limit("epoch"))
+}
+
 pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
     use wire::frame::Kind as K;
     let kind = match frame {
@@ -261,7 +266,7 @@ fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
             let version = enter.view_version;
             Content::Enter {
                 kind: Kind::from_word(&enter.kind).ok_or(FromWireError::Absent("known kind of document"))?,
-                epoch: enter.epoch,
+                epoch: epoch(enter.epoch)?,
                 snapshot: enter.snapshot,
                 heads: enter.heads.iter().map(|head| bytes(head, "head").map(Digest)).collect::<Outcome<_>>()?,
                 view: enter.view.map(|json| ViewRow { version, json }),
@@ -270,7 +275,8 @@ fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
             }
         }
         C::Leave(leave) => {
-            Content::Leave { epoch: leave.epoch, proof: bytes(&leave.proof, "proof")?, arrived: leave.arrived }
+            let (epoch, proof) = (epoch(leave.epoch)?, bytes(&leave.proof, "proof")?);
+            Content::Leave { epoch, proof, arrived: leave.arrived }
         }
         C::Erase(erase) => {
             let (erasure, at, proof) = acts::erase_from_wire(&erase)?;
@@ -333,6 +339,47 @@ mod tests {
             assert_eq!(from_wire(to_wire(&frame)).unwrap(), Some(frame));
         }
         assert!(to_wire(&batch(100_000)).encoded_len() < 2_000, "a large batch is packed");
+    }
+
+    #[test]
+    fn an_epoch_that_no_database_can_count_is_refused() {
+        let entry = |content| {
+            let entry = Entry { seq: 1, document: DocId::from_bytes([1; 16]), content };
+            let last = Position { seq: 1, hash: Digest([2; 32]) };
+            Frame::Batch(Batch { scope: ScopeId::NETWORK, after: 0, last, entries: vec![entry] })
+        };
+        let leave = |epoch| entry(Content::Leave { epoch, proof: [3; 16], arrived: true });
+        let enter = |epoch| {
+            let (snapshot, heads, view) = (vec![4], vec![Digest([5; 32])], None);
+            entry(Content::Enter { kind: Kind::Supporter, epoch, snapshot, heads, view, proof: [3; 16], guest: false })
+        };
+        let transfer = |epoch| {
+            entry(Content::Transfer(engine::Transfer {
+                id: model::TransferId::from_bytes([6; 16]),
+                side: engine::Side::Give,
+                state: engine::TransferState::Open,
+                epoch,
+                to: String::new(),
+                summary: "".into(),
+                text: "".into(),
+                agreed: true,
+                also: false,
+                her_word: false,
+                at: Timestamp::from_millis(7),
+            }))
+        };
+        let left = |epoch| entry(Content::Receipt(engine::Receipt::Left { epoch }));
+        let told = |epoch| {
+            let claimed = engine::Claimed::Held { epoch, guest: false, proof: [3; 16] };
+            Frame::Answer(ScopeId::NETWORK, engine::Reply::Claimed(vec![(DocId::from_bytes([1; 16]), claimed)]))
+        };
+        let most = i64::MAX.unsigned_abs();
+        for frame in [leave(most), enter(most), transfer(most), left(most), told(most)] {
+            assert_eq!(from_wire(to_wire(&frame)).unwrap(), Some(frame));
+        }
+        for frame in [leave(most + 1), enter(u64::MAX), transfer(most + 1), left(most + 1), told(most + 1)] {
+            assert!(matches!(from_wire(to_wire(&frame)), Err(FromWireError::Limit("epoch"))), "{frame:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What a serving node does for itself: old feed rows go, documents that came as snapshots are read, and once a day
-//! everything is counted again.
+//! What a serving node does for itself: old feed rows go, documents that came as snapshots are read, and once a day old
+//! transfers go, nobody is waited for any more who was revoked, and everything is counted again.
 //!
 //! **Invariant:** all of it is bulk work in small pieces, so that nobody waits for it; a node that is stopped in between
 //! goes on with it when it serves next.
@@ -20,8 +20,8 @@ const ROUND: Duration = Duration::from_secs(60);
 const SNAPSHOTS_AT_ONCE: usize = 20;
 /// How many in one round: about a second of one core. A chapter of 100,000 people is through in twenty minutes.
 const SNAPSHOTS_A_ROUND: usize = 5_000;
-/// How often sums and counters are counted again, in ms: once a day.
-const RECOUNT_EVERY_MS: i64 = 24 * 3600 * 1000;
+/// How often what is done once a day is done, in ms.
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Keeps house until told to stop.
 pub(crate) async fn keep_house(node: Node, stop: CancellationToken) {
@@ -33,9 +33,9 @@ pub(crate) async fn keep_house(node: Node, stop: CancellationToken) {
         }
         trim(&node).await;
         read_snapshots(&node, &stop).await;
-        let counting = node.clone();
-        if let Err(error) = blocking(move || counting.recount_when_due()).await {
-            tracing::warn!(%error, "it could not be counted again; it is tried again");
+        let daily = node.clone();
+        if let Err(error) = blocking(move || daily.once_a_day()).await {
+            tracing::warn!(%error, "what is done once a day could not be done; it is tried again");
         }
     }
 }
@@ -114,14 +114,19 @@ impl Node {
         Ok(())
     }
 
-    /// Counts sums and counters again, if that was not done for a day, and keeps what differs.
-    fn recount_when_due(&self) -> Result<(), NodeError> {
+    /// If it was not done for a day: ends what has waited long enough, then counts sums and counters again and keeps what
+    /// differs.
+    fn once_a_day(&self) -> Result<(), NodeError> {
         let at = draw::now();
         let last = self.read(|read| read.recounted())?;
         // A clock that was put back does not put it off.
-        if last.is_some_and(|last| (0..RECOUNT_EVERY_MS).contains(&at.since(last.at))) {
+        if last.is_some_and(|last| (0..DAY_MS).contains(&at.since(last.at))) {
             return Ok(());
         }
+        self.write(Priority::Bulk, move |tx| {
+            tx.trim_transfers(at)?;
+            tx.end_waits(at)
+        })?;
         let mut found = Vec::new();
         // A scope at a time: while somebody reads one moment, the log can't be emptied.
         for scope in self.read(|read| read.scopes())? {

@@ -1,15 +1,16 @@
 //! Which scope holds a document, when one end of a link has forgotten: a child returns what its parent told it.
 //!
-//! **Invariant:** only the parent's own word counts, proved by its own key; the newest assignment stands.
+//! **Invariant:** only the parent's own word counts, proved by its own key; the newest assignment stands, whoever returns it
+//! first. A child without proof has to bring the bytes of the first change, which nobody has who never had the document.
 
 use std::collections::BTreeSet;
 
-use engine::{Claim, Claimed, Found};
+use engine::{Claim, Claimed, Found, Proof};
 use model::{DocId, ScopeId, Timestamp};
 use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow};
-use crate::leave::Place;
+use crate::home::Place;
 use crate::{Read, StoreError, Tx};
 
 impl Read<'_> {
@@ -35,6 +36,14 @@ impl Read<'_> {
             claims.extend(claim.map(|claim| (*id, claim)));
         }
         Ok(claims)
+    }
+
+    /// Whether all that is known of a document's newest assignment is what the children told that it left: then whoever
+    /// proves that she came to it by the same one is the other half of that move.
+    fn only_left_by(&self, document: i64, next: i64, epoch: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM assign a JOIN scope s ON s.id = a.scope
+                   WHERE a.document = ? AND s.role = 'chapter' AND a.epoch = ? AND (a.state = 'held' OR a.proof IS NULL)";
+        Ok(epoch + 1 == next && self.number("look for an assignment", sql, params![document, epoch])? == 0)
     }
 
     /// What is to be done with documents that only one end holds in a scope.
@@ -86,33 +95,42 @@ impl Tx<'_> {
         at: Timestamp,
     ) -> Result<Found, StoreError> {
         let (row, key) = (self.known_scope(scope)?, self.proof_key()?);
+        let listed: BTreeSet<DocId> = asked.iter().filter(|(_, listed)| *listed).map(|(id, _)| *id).collect();
         for (id, claimed) in claims.iter().filter(|(id, claimed)| key.stands(*id, scope, claimed)) {
             match *claimed {
                 Claimed::Erased { erasure, at, .. } => self.erase(*id, erasure, at, None)?,
                 Claimed::Held { epoch, guest, .. } => {
                     self.believe_held(row.id, *id, Place { guest, ..Place::home(epoch.cast_signed()) }, at)?;
                 }
-                Claimed::Left { epoch, .. } => self.believe_left(row.id, *id, epoch.cast_signed())?,
+                Claimed::Left { epoch, proof } => {
+                    let left = self.believe_left(row.id, *id, (epoch.cast_signed(), proof))?;
+                    if let Some(document) = left.filter(|_| listed.contains(id)) {
+                        self.still_there(row.id, document, epoch.cast_signed(), at)?;
+                    }
+                }
             }
-        }
-        for (id, _) in asked.iter().filter(|(_, listed)| *listed) {
-            self.say_it_left(row.id, *id)?;
         }
         self.settled(row.id, asked, claims)
     }
 
-    /// A child has what it once made here and what has gone to another child since: it is told that it left.
-    fn say_it_left(&self, scope: i64, id: DocId) -> Result<(), StoreError> {
-        let Some(row) = self.document(id)?.filter(|row| row.state != DocState::Erased) else { return Ok(()) };
-        if self.assignment(scope, row.id)?.is_none() && !self.children_holding(row.id)?.is_empty() {
-            self.put_left(scope, row.id, self.next_epoch(row.id)? - 1)?;
-        }
-        Ok(())
+    /// A child has what it once made here and what has gone to another child since: it is told that it left, and what it
+    /// wrote before it hears of that is taken.
+    pub(crate) fn say_it_left(&self, scope: i64, document: i64, at: Timestamp) -> Result<(), StoreError> {
+        let epoch = self.next_epoch(document)? - 1;
+        self.put_left(scope, document, epoch, None)?;
+        let seq = self.feed(scope, document, "leave", epoch, None)?;
+        self.put_leaving(scope, document, epoch, seq, at, "going")
     }
 
     /// It was in the scope and is not any more.
-    pub(crate) fn put_left(&self, scope: i64, document: i64, epoch: i64) -> Result<(), StoreError> {
-        self.assign(scope, document, Place::home(epoch))?;
+    pub(crate) fn put_left(
+        &self,
+        scope: i64,
+        document: i64,
+        epoch: i64,
+        proof: Option<Proof>,
+    ) -> Result<(), StoreError> {
+        self.assign(scope, document, Place { proof, ..Place::home(epoch) })?;
         let sql = "UPDATE assign SET state = 'left' WHERE scope = ? AND document = ?";
         self.run("end an assignment", sql, params![scope, document]).map(drop)
     }
@@ -125,19 +143,22 @@ impl Tx<'_> {
         let known = self.assignment(scope, row.id)?;
         if place.guest {
             // Only what this node has said of this scope since speaks against a guest.
-            return if known.is_none_or(|known| known.epoch < place.epoch) {
-                self.believe_place(scope, &row, id, place)
-            } else {
-                Ok(())
+            return match known {
+                Some(known) if known.epoch >= place.epoch => Ok(()),
+                Some(_) | None if row.state == DocState::Gone => self.remember_claim(scope, id, place, true),
+                Some(_) | None => self.believe_place(scope, &row, id, place),
             };
         }
         let next = self.next_home_epoch(row.id)?;
-        if place.epoch < next {
+        if place.epoch < next && !self.only_left_by(row.id, next, place.epoch)? {
             // What this node has said since stands: it says so by an assignment that is not older than the claim.
             if known.is_none_or(|known| !known.held && known.epoch < place.epoch) {
-                self.put_left(scope, row.id, next - 1)?;
+                self.put_left(scope, row.id, next - 1, None)?;
             }
             return Ok(());
+        }
+        if row.state == DocState::Gone {
+            return self.remember_claim(scope, id, place, true);
         }
         for other in self.children_holding(row.id)?.into_iter().filter(|other| *other != scope) {
             if self.assignment(other, row.id)?.is_some_and(|known| !known.guest) {
@@ -153,16 +174,28 @@ impl Tx<'_> {
         self.feed_proposals(scope, row.id)
     }
 
-    fn believe_left(&self, scope: i64, id: DocId, epoch: i64) -> Result<(), StoreError> {
+    /// Gives the document, if that was news.
+    fn believe_left(&self, scope: i64, id: DocId, (epoch, proof): (i64, Proof)) -> Result<Option<i64>, StoreError> {
         let Some(row) = self.document(id)? else {
-            return self.remember_claim(scope, id, Place::home(epoch), false);
+            self.remember_claim(scope, id, Place::home(epoch), false)?;
+            return Ok(None);
         };
-        let known = self.assignment(scope, row.id)?.filter(|known| known.held && known.epoch < epoch);
-        if known.is_some() {
-            self.end_assignment(scope, &row, id, epoch, None)?;
-            self.move_home(row.id)?;
+        let known = self.assignment(scope, row.id)?;
+        if row.state == DocState::Erased || known.is_some_and(|known| known.epoch >= epoch) {
+            return Ok(None);
         }
-        Ok(())
+        if known.is_some_and(|known| known.held) {
+            self.end_assignment(scope, &row, id, epoch, Some(proof))?;
+            self.move_home(row.id)?;
+        } else {
+            self.put_left(scope, row.id, epoch, Some(proof))?;
+        }
+        Ok(Some(row.id))
+    }
+
+    /// What has left a child's scope is on its way out there: what was written before is taken, until its receipt.
+    pub(crate) fn still_there(&self, scope: i64, document: i64, epoch: i64, at: Timestamp) -> Result<(), StoreError> {
+        self.put_leaving(scope, document, epoch, self.last_seq(scope)?, at, "going")
     }
 
     /// It comes with this comparison: then it is assigned as it was.

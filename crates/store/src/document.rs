@@ -6,7 +6,7 @@ use model::{ActorId, Digest, DocId, Kind, Ladder, ScopeId, ScopeSum};
 use record::{Record, Written};
 use rusqlite::params;
 
-use crate::leave::Place;
+use crate::home::Place;
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
@@ -217,12 +217,13 @@ impl Tx<'_> {
     pub fn insert_document(&self, new: &NewDocument, scopes: &[ScopeId], state: DocState) -> Result<(), StoreError> {
         let heads = [new.rest.last().unwrap_or(&new.written).hash];
         let document = self.insert_document_row(new.id, new.kind, &heads, state, Rows::Written)?;
-        let mut changes = vec![self.insert_change(document, new.actor, &new.written, Came::Here, Bytes::Keep)?];
-        for written in &new.rest {
-            changes.push(self.insert_change(document, new.actor, written, Came::Here, Bytes::Keep)?);
+        let mut changes = Vec::with_capacity(1 + new.rest.len());
+        for written in std::iter::once(&new.written).chain(&new.rest) {
+            let change = self.insert_change(document, new.actor, written, Came::Here, Bytes::Keep)?;
+            changes.push((change, written.hash));
         }
         let sql = "UPDATE document SET folded = ? WHERE id = ?";
-        self.run("mark a fold", sql, params![changes.last(), document])?;
+        self.run("mark a fold", sql, params![changes.last().map(|(change, _)| *change), document])?;
         self.insert_snapshot(document, &heads, &new.saved)?;
         let mut home = None;
         for scope in scopes {
@@ -232,7 +233,7 @@ impl Tx<'_> {
                 // What goes up is changes; what goes down is a snapshot.
                 ScopeRole::Own => {
                     for change in &changes {
-                        self.feed(row.id, document, "change", *change, None)?;
+                        self.feed_change(row.id, document, *change, None)?;
                     }
                 }
                 ScopeRole::Network | ScopeRole::Above | ScopeRole::Chapter => {
@@ -298,14 +299,6 @@ impl Tx<'_> {
         Ok(next.unwrap_or(1))
     }
 
-    /// The same, counted over the chapters that were her home: of them, only the newest counts.
-    pub(crate) fn next_home_epoch(&self, document: i64) -> Result<i64, StoreError> {
-        let sql = "SELECT coalesce(max(a.epoch), 0) + 1 FROM assign a JOIN scope s ON s.id = a.scope
-                   WHERE a.document = ? AND a.guest = 0 AND (s.role = 'chapter' OR s.role = 'network')";
-        let next = self.one("count assignments", sql, params![document], |row| row.get(0))?;
-        Ok(next.unwrap_or(1))
-    }
-
     /// Commits an edit that was made here.
     ///
     /// # Errors
@@ -337,13 +330,14 @@ impl Tx<'_> {
 
     /// Feeds every change of a document after one row and up to another, in every scope that holds it.
     pub(crate) fn feed_changes(&self, document: i64, after: i64, last: i64) -> Result<(), StoreError> {
-        let sql =
-            "SELECT id, origin FROM change WHERE document = ? AND id > ? AND id <= ? AND raw IS NOT NULL ORDER BY id";
-        let rows =
-            self.all("read changes", sql, params![document, after, last], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = "SELECT id, hash, origin FROM change
+                   WHERE document = ? AND id > ? AND id <= ? AND raw IS NOT NULL ORDER BY id";
+        let rows = self.all("read changes", sql, params![document, after, last], |row| {
+            Ok(((row.get(0)?, Digest(row.get(1)?)), row.get(2)?))
+        })?;
         for scope in self.fed_to(document)? {
             for (change, origin) in &rows {
-                let seq = self.feed(scope, document, "change", *change, *origin)?;
+                let seq = self.feed_change(scope, document, *change, *origin)?;
                 let sql = "UPDATE leaving SET seq = ? WHERE scope = ? AND document = ?
                            AND EXISTS (SELECT 1 FROM scope WHERE id = leaving.scope AND role = 'own')";
                 self.run("wait for the parent", sql, params![seq, scope, document])?;

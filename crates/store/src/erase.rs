@@ -11,6 +11,7 @@ use rusqlite::params;
 use crate::document::{DocState, Rows};
 use crate::forget::Keep;
 use crate::leave::DAY_MS;
+use crate::log::Source;
 use crate::{Read, StoreError, Tx};
 
 /// How long an erasure that was asked for from below waits, in ms: 72 hours, in which it can be withdrawn there.
@@ -55,7 +56,7 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn erasures(&self, limit: usize) -> Result<Vec<Erasure>, StoreError> {
         let sql = "SELECT d.doc_id, e.erasure, e.at, e.scrubbed, e.document FROM erasure e
-                   JOIN document d ON d.id = e.document ORDER BY e.at DESC, e.document DESC LIMIT ?";
+                   CROSS JOIN document d ON d.id = e.document ORDER BY e.at DESC, e.document DESC LIMIT ?";
         let rows = self.all("read the ledger", sql, params![limit as i64], |row| {
             let erasure = Erasure {
                 person: DocId::from_bytes(row.get(0)?),
@@ -88,7 +89,7 @@ impl Read<'_> {
     /// When rows can't be read.
     pub fn erasures_asked(&self) -> Result<Vec<ErasureAsked>, StoreError> {
         let sql =
-            "SELECT d.doc_id, e.at, e.approved = 0, n.name FROM erasure_asked e JOIN document d ON d.id = e.document
+            "SELECT d.doc_id, e.at, e.approved = 0, n.name FROM erasure_asked e CROSS JOIN document d ON d.id = e.document
                    LEFT JOIN link n ON n.id = e.link ORDER BY e.at, d.id";
         self.all("read what is asked", sql, [], |row| {
             Ok(ErasureAsked {
@@ -170,7 +171,8 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
-    /// Deletes someone: here at once, and everywhere that ever held her by the feeds. Whoever was erased stays so.
+    /// Deletes someone: here at once, and everywhere that ever held her by the feeds. Whoever was erased stays so; the
+    /// parent's word for it may come after a child's.
     ///
     /// # Errors
     /// When rows can't be written.
@@ -180,7 +182,8 @@ impl Tx<'_> {
         }
         let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
         if self.erasure_of(row.id)?.is_some() {
-            return Ok(());
+            let sql = "UPDATE erasure SET proof = coalesce(proof, ?2) WHERE document = ?1";
+            return self.run("note an erasure", sql, params![row.id, proof]).map(drop);
         }
         if let Some(anew) = self.made_anew(row.id)? {
             // Only this record of hers goes: what is kept about her here stays with her, and she may be on a list.
@@ -210,17 +213,17 @@ impl Tx<'_> {
     /// The parent has erased someone.
     pub(crate) fn take_erase(
         &self,
-        scope: i64,
+        source: &Source<'_>,
         id: DocId,
-        erasure: EraseId,
-        at: Timestamp,
-        proof: Proof,
+        (erasure, at, proof): (EraseId, Timestamp, Proof),
     ) -> Result<(), StoreError> {
         self.erase(id, erasure, at, Some(proof))?;
         let document = self.document_row(id)?.ok_or(StoreError::NoDocument(id))?;
         // Also for someone who never was here: the ledger of a scope is the same at all of its nodes.
         let sql = "INSERT OR IGNORE INTO assign (scope, document, epoch, state) VALUES (?, ?, 0, 'left')";
-        self.run("note an erasure", sql, params![scope, document]).map(drop)
+        self.run("note an erasure", sql, params![source.scope_row, document])?;
+        // Erased on a child's word before this came, it may be gone already.
+        self.give_erasure_receipt(document, source.at)
     }
 
     /// Notes what is asked for since the last time, and forgets what was withdrawn.
@@ -264,20 +267,29 @@ impl Tx<'_> {
     /// When rows can't be written.
     pub fn scrubbed(&self, people: &[DocId], at: Timestamp) -> Result<(), StoreError> {
         for person in people {
-            let sql = "UPDATE erasure SET scrubbed = 1 WHERE document = (SELECT id FROM document WHERE doc_id = ?)";
-            self.run("note that it is gone", sql, params![person.as_bytes()])?;
+            let sql = "UPDATE erasure SET scrubbed = 1 WHERE document = (SELECT id FROM document WHERE doc_id = ?)
+                       RETURNING document";
+            let document = self.one("note that it is gone", sql, params![person.as_bytes()], |row| row.get(0))?;
+            document.map_or(Ok(()), |document| self.give_erasure_receipt(document, at))?;
         }
-        self.give_erasure_receipts(at)
+        Ok(())
     }
 
-    /// Gives the parent this node's word on what is gone here and at every node below.
-    pub(crate) fn give_erasure_receipts(&self, at: Timestamp) -> Result<(), StoreError> {
-        let sql = "SELECT e.document, e.erasure FROM erasure e WHERE e.scrubbed = 1 AND e.proof IS NOT NULL
+    /// Gives the parent this node's word on someone who is gone here and at every node below.
+    pub(crate) fn give_erasure_receipt(&self, document: i64, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "SELECT e.erasure FROM erasure e WHERE e.document = ? AND e.scrubbed = 1 AND e.proof IS NOT NULL
                      AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.document = e.document AND r.link IS NULL AND r.what = 'erased')
-                     AND NOT EXISTS (SELECT 1 FROM link n WHERE n.direction = 'down' AND n.state != 'revoked'
-                           AND n.scope IN (SELECT scope FROM assign WHERE document = e.document)
+                     AND NOT EXISTS (SELECT 1 FROM assign a JOIN link n ON n.scope = a.scope
+                           WHERE a.document = e.document AND n.direction = 'down' AND n.state != 'revoked'
                            AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = e.document AND r.what = 'erased'))";
-        let done = self.all("look what is gone", sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))?;
-        done.into_iter().try_for_each(|(document, erasure)| self.give_receipt(document, "erased", 0, Some(erasure), at))
+        let done = self.one("look what is gone", sql, params![document], |row| row.get(0))?;
+        done.map_or(Ok(()), |erasure| self.give_receipt(document, "erased", 0, Some(erasure), at))
+    }
+
+    /// The same for everybody in the ledger.
+    pub(crate) fn give_due_receipts(&self, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "SELECT document FROM erasure WHERE scrubbed = 1 AND proof IS NOT NULL";
+        let erased: Vec<i64> = self.all("read the ledger", sql, [], |row| row.get(0))?;
+        erased.into_iter().try_for_each(|document| self.give_erasure_receipt(document, at))
     }
 }

@@ -21,7 +21,7 @@ struct FeedRow {
     kind: String,
     reference: i64,
     origin: Option<i64>,
-    digest: Option<[u8; 32]>,
+    mark: Option<i64>,
 }
 
 /// To which scope something is sent, and by what it is proved.
@@ -31,7 +31,7 @@ pub(crate) struct Sent {
     key: ProofKey,
 }
 
-const FEED_ROW: &str = "SELECT f.seq, f.document, f.kind, f.ref, f.origin_link, d.doc_id, f.digest FROM feed f
+const FEED_ROW: &str = "SELECT f.seq, f.document, f.kind, f.ref, f.origin_link, d.doc_id, f.mark FROM feed f
   CROSS JOIN document d ON d.id = f.document";
 
 impl Tx<'_> {
@@ -47,6 +47,21 @@ impl Tx<'_> {
         let seq = self.next_seq(scope)?;
         let sql = "INSERT INTO feed (scope, seq, document, kind, ref, origin_link) VALUES (?, ?, ?, ?, ?, ?)";
         self.run("feed a row", sql, params![scope, seq, document, kind, reference, origin])?;
+        Ok(seq)
+    }
+
+    /// Appends a row that brings a change; gives its number.
+    pub(crate) fn feed_change(
+        &self,
+        scope: i64,
+        document: i64,
+        (change, hash): (i64, Digest),
+        origin: Option<i64>,
+    ) -> Result<i64, StoreError> {
+        let seq = self.next_seq(scope)?;
+        let sql =
+            "INSERT INTO feed (scope, seq, document, kind, ref, origin_link, mark) VALUES (?, ?, ?, 'change', ?, ?, ?)";
+        self.run("feed a change", sql, params![scope, seq, document, change, origin, mark_of(hash)])?;
         Ok(seq)
     }
 }
@@ -96,35 +111,8 @@ impl Read<'_> {
             return Ok(Some(Position::START));
         }
         let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.seq = ?");
-        let Some(row) = self.one("read a feed row", &sql, params![id, seq], read_feed_row)? else { return Ok(None) };
-        Ok(Some(Position { seq, hash: self.digest_of(scope, &row)? }))
-    }
-
-    /// The digests of a document's changes in a feed, by their rows' numbers.
-    pub(crate) fn digests_of(&self, scope: ScopeId, id: i64, document: i64) -> Result<Vec<(u64, Digest)>, StoreError> {
-        let sql = format!("{FEED_ROW} WHERE f.scope = ? AND f.document = ? AND f.kind = 'change' AND f.digest IS NULL");
-        let rows = self.all("read a feed", &sql, params![id, document], read_feed_row)?;
-        rows.into_iter().map(|row| Ok((row.seq, self.digest_of(scope, &row)?))).collect()
-    }
-
-    fn digest_of(&self, scope: ScopeId, row: &FeedRow) -> Result<Digest, StoreError> {
-        if let Some(kept) = row.digest {
-            return Ok(Digest(kept));
-        }
-        let mut hasher = Sha256::new();
-        hasher.update(scope.as_bytes());
-        hasher.update(row.seq.to_be_bytes());
-        hasher.update(row.id.as_bytes());
-        hasher.update(row.kind.as_bytes());
-        match row.kind.as_str() {
-            "change" => {
-                let sql = "SELECT hash FROM change WHERE id = ?";
-                let hash = self.one("read a change", sql, params![row.reference], |row| row.get::<_, [u8; 32]>(0))?;
-                hasher.update(hash.unwrap_or_default());
-            }
-            _ => hasher.update(row.reference.to_be_bytes()),
-        }
-        Ok(Digest(hasher.finalize().into()))
+        let row = self.one("read a feed row", &sql, params![id, seq], read_feed_row)?;
+        Ok(row.map(|row| Position { seq, hash: digest_of(scope, &row) }))
     }
 
     /// What the peer's cursor into our feed is worth.
@@ -193,7 +181,7 @@ impl Read<'_> {
             last = Some(row);
         }
         if let Some(row) = last {
-            batch.last = Position { seq: row.seq, hash: self.digest_of(scope, &row)? };
+            batch.last = Position { seq: row.seq, hash: digest_of(scope, &row) };
         }
         Ok(Some(batch))
     }
@@ -220,7 +208,9 @@ impl Read<'_> {
         let found = self.one("read a change", sql, params![row.reference], |row| {
             Ok((row.get::<_, Option<Vec<u8>>>(0)?, Digest(row.get(1)?)))
         })?;
-        let Some((raw, hash)) = found else { return Ok(None) };
+        // The newest rows' numbers are given again once these rows went with their document.
+        let same = |(_, hash): &(_, Digest)| row.mark == Some(mark_of(*hash));
+        let Some((raw, hash)) = found.filter(same) else { return Ok(None) };
         let bytes = if raw.is_some() { raw } else { self.bytes_in_snapshot(row.document, hash, &mut None)? };
         Ok(bytes.map(|bytes| Content::Change { bytes }))
     }
@@ -337,6 +327,23 @@ fn read_feed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<FeedRow> {
         reference: row.get(3)?,
         origin: row.get(4)?,
         id: DocId::from_bytes(row.get(5)?),
-        digest: row.get(6)?,
+        mark: row.get(6)?,
     })
+}
+
+/// What stays of a change's hash in the rows that bring it.
+fn mark_of(hash: Digest) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// By what a cursor knows a row. Two databases that were one give the same number to different changes.
+fn digest_of(scope: ScopeId, row: &FeedRow) -> Digest {
+    let mut hasher = Sha256::new();
+    hasher.update(scope.as_bytes());
+    hasher.update(row.seq.to_be_bytes());
+    hasher.update(row.id.as_bytes());
+    hasher.update(row.kind.as_bytes());
+    hasher.update(row.mark.unwrap_or(row.reference).to_be_bytes());
+    Digest(hasher.finalize().into())
 }

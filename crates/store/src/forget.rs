@@ -1,9 +1,9 @@
 //! Taking a document's content out of the database.
 //!
 //! **Invariant:** every row that holds something of it goes in one transaction, and SQLite overwrites what it frees
-//! (`secure_delete`); a feed's rows keep their digests, so that cursors stay good.
+//! (`secure_delete`); a feed's rows stay as they are, with nothing of it but its id, so that cursors stay good.
 
-use model::{DocId, ScopeId};
+use model::{DocId, ScopeSum};
 use rusqlite::params;
 
 use crate::document::DocumentRow;
@@ -19,10 +19,11 @@ pub(crate) enum Keep {
 }
 
 /// Tables with rows about one document, which go with it.
-const WITH_IT: [&str; 6] = [
+const WITH_IT: [&str; 7] = [
     "DELETE FROM change WHERE document = ?",
     "DELETE FROM snapshot WHERE document = ?",
-    "DELETE FROM proposal WHERE document = ?",
+    "DELETE FROM proposal WHERE document = ? AND state = 'open'",
+    "DELETE FROM proposal WHERE document = ? AND state != 'open'",
     "DELETE FROM quarantine WHERE document = ?",
     "DELETE FROM leaving WHERE document = ?",
     "DELETE FROM answer WHERE document = ?",
@@ -38,12 +39,11 @@ const PRIVATE: [&str; 4] = [
 impl Tx<'_> {
     /// Takes the content of a document out of every table. Its row stays, with nothing in it.
     pub(crate) fn forget(&self, row: &DocumentRow, id: DocId, keep: Keep) -> Result<(), StoreError> {
-        for scope in self.held_in(row.id)? {
-            if let Some(sum) = self.sum_of(row, id)? {
-                self.add_to_sum(scope, model::ScopeSum::default().minus(sum), -1);
+        if let Some(sum) = self.sum_of(row, id)? {
+            for scope in self.held_in(row.id)? {
+                self.add_to_sum(scope, ScopeSum::default().minus(sum), -1);
             }
         }
-        self.keep_digests(row.id)?;
         self.take_from_view(row.id)?;
         for sql in WITH_IT {
             self.run("forget a document", sql, params![row.id])?;
@@ -67,18 +67,5 @@ impl Tx<'_> {
         }
         let sql = "UPDATE document SET heads = x'', dirty = NULL, folded = 0, indexed = 1 WHERE id = ?";
         self.run("empty a document", sql, params![row.id]).map(drop)
-    }
-
-    /// The digest of a feed row names the change that it brings: it is written down before the change goes.
-    fn keep_digests(&self, document: i64) -> Result<(), StoreError> {
-        let sql = "SELECT DISTINCT a.scope, s.scope FROM assign a JOIN scope s ON s.id = a.scope WHERE a.document = ?";
-        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, ScopeId::from_bytes(row.get(1)?)));
-        for (scope, id) in self.all("look where it was", sql, params![document], read)? {
-            for (seq, digest) in self.digests_of(id, scope, document)? {
-                let sql = "UPDATE feed SET digest = ? WHERE scope = ? AND seq = ?";
-                self.run("keep a digest", sql, params![digest.0, scope, seq])?;
-            }
-        }
-        Ok(())
     }
 }

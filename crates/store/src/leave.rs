@@ -6,10 +6,11 @@
 
 use engine::{Proof, Receipt};
 use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
-use rusqlite::params;
+use rusqlite::{Params, params};
 
-use crate::document::{DocState, DocumentRow};
+use crate::document::{DocState, DocumentRow, Rows};
 use crate::forget::Keep;
+use crate::home::Place;
 use crate::log::Source;
 use crate::{NodeKind, Read, StoreError, Tx};
 
@@ -29,24 +30,6 @@ pub(crate) struct Assignment {
     pub(crate) epoch: i64,
     pub(crate) held: bool,
     pub(crate) guest: bool,
-}
-
-/// What is said of a document's place in a scope.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    /// The assignment's number.
-    pub(crate) epoch: i64,
-    /// Whether the scope serves her while her home is another chapter.
-    pub(crate) guest: bool,
-    /// The parent's word for it; none where this node is the parent.
-    pub(crate) proof: Option<Proof>,
-}
-
-impl Place {
-    /// This node's own word.
-    pub(crate) const fn home(epoch: i64) -> Self {
-        Self { epoch, guest: false, proof: None }
-    }
 }
 
 /// Someone whose leaving waits for this chapter's word.
@@ -98,10 +81,14 @@ impl Read<'_> {
     fn touched(&self, document: i64) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM private_note WHERE document = ?1)
                    OR EXISTS (SELECT 1 FROM private_field WHERE document = ?1)
-                   OR EXISTS (SELECT 1 FROM change c JOIN actor a ON a.id = c.actor WHERE c.document = ?1 AND a.origin IS NULL)
-                   OR EXISTS (SELECT 1 FROM event WHERE document = ?1 AND kind IN ('attempt', 'one_to_one', 'ask', 'answer', 'came', 'move'))
-                   OR EXISTS (SELECT 1 FROM supporter WHERE document = ?1 AND looked_after_by IS NOT NULL)";
-        Ok(self.number("look whether she is known", sql, params![document])? > 0)
+                   OR EXISTS (SELECT 1 FROM change c JOIN actor a ON a.id = c.actor WHERE c.document = ?1 AND a.origin IS NULL)";
+        if self.number("look whether she is known", sql, params![document])? > 0 {
+            return Ok(true);
+        }
+        let Some(before) = self.before(document)? else { return Ok(false) };
+        let tried = |kind: &str| matches!(kind, "attempt" | "one_to_one" | "ask" | "answer" | "came" | "move");
+        let view = before.view;
+        Ok(view.looked_after_by.is_some() || view.events.iter().any(|event| tried(event.body.kind())))
     }
 
     /// Whether this chapter agreed that she goes, under this assignment; or she did, as the parent has it.
@@ -123,7 +110,7 @@ impl Read<'_> {
         }
         // What the parent says that she said is bounded, too: it could say so of everybody.
         let sql = "SELECT (SELECT count(*) FROM stub WHERE (reason = 'left' OR reason = 'her_word') AND at > ?1)
-                   + (SELECT count(*) FROM leaving WHERE (step = 'going' OR step = 'waits') AND at > ?1)";
+                   + (SELECT count(*) FROM leaving WHERE step = 'going' AND at > ?1)";
         let today = self.number("count who left today", sql, params![at.as_millis() - DAY_MS])?;
         Ok(if today < LEAVES_A_DAY { "going" } else { "asks" })
     }
@@ -162,18 +149,6 @@ impl Read<'_> {
                    WHERE d.doc_id = ? AND a.state = 'held'";
         let scopes = self.all("read where a document is", sql, params![document.as_bytes()], |row| row.get(0))?;
         Ok(scopes.into_iter().map(ScopeId::from_bytes).collect())
-    }
-
-    /// Whom a scope serves while her home is another chapter.
-    ///
-    /// # Errors
-    /// When rows can't be read.
-    pub fn guests(&self, scope: ScopeId) -> Result<Vec<DocId>, StoreError> {
-        let sql = "SELECT d.doc_id FROM assign a JOIN document d ON d.id = a.document
-                   WHERE a.scope = ? AND a.state = 'held' AND a.guest = 1 AND d.state != 'erased' ORDER BY d.doc_id";
-        let scope = self.known_scope(scope)?.id;
-        let ids = self.all("list guests", sql, params![scope], |row| row.get(0))?;
-        Ok(ids.into_iter().map(DocId::from_bytes).collect())
     }
 
     /// How a document stands here, for somebody who looks for a mistake: its state, its assignments, what is under way.
@@ -252,10 +227,11 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What leaves a child's scope stays there, read-only, until another one has it.
+    /// What leaves a child's scope stays there, read-only, until another one has it. One without a node is not waited for:
+    /// it is safe at this node, which gives it to the first that joins.
     pub(crate) fn wait_for(&self, scope: i64, document: i64, taker: i64, seq: i64) -> Result<(), StoreError> {
-        let sql = "UPDATE leaving SET taker = ?, taker_seq = ? WHERE scope = ? AND document = ?
-                   AND EXISTS (SELECT 1 FROM link WHERE scope = leaving.scope AND direction = 'down' AND state != 'revoked')";
+        let sql = "UPDATE leaving SET taker = ?1, taker_seq = ?2 WHERE scope = ?3 AND document = ?4
+                   AND EXISTS (SELECT 1 FROM link WHERE scope = ?1 AND direction = 'down' AND state != 'revoked')";
         self.run("wait for where it goes", sql, params![taker, seq, scope, document]).map(drop)
     }
 
@@ -265,13 +241,48 @@ impl Tx<'_> {
         self.run("note who was told", sql, params![at.as_millis(), scope, seq])?;
         let sql = "UPDATE leaving SET taker = NULL, taker_seq = NULL WHERE taker = ? AND taker_seq <= ?
                    RETURNING scope, document, epoch";
-        let come = self.all("note what has come", sql, params![scope, seq], |row| {
+        self.safe_now(sql, params![scope, seq])
+    }
+
+    /// Runs what notes that documents are safe where they go, and tells who waited for that.
+    fn safe_now(&self, sql: &'static str, row: impl Params) -> Result<(), StoreError> {
+        let come = self.all("note what has come", sql, row, |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
         })?;
         for (from, document, epoch) in come {
             self.feed(from, document, "leave", epoch, None)?;
         }
         Ok(())
+    }
+
+    /// What waits for the word of nodes that were revoked since goes on without them. To be called now and then.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn end_waits(&self, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE leaving SET taker = NULL, taker_seq = NULL
+                   WHERE taker IN (SELECT s.id FROM scope s WHERE s.role = 'chapter' AND NOT EXISTS
+                     (SELECT 1 FROM link n WHERE n.scope = s.id AND n.direction = 'down' AND n.state != 'revoked'))
+                   RETURNING scope, document, epoch";
+        self.safe_now(sql, [])?;
+        let sql = "DELETE FROM leaving WHERE scope IN (SELECT id FROM scope WHERE role = 'chapter') AND NOT EXISTS
+                     (SELECT 1 FROM link n WHERE n.scope = leaving.scope AND n.direction = 'down' AND n.state != 'revoked'
+                      AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = leaving.document
+                                      AND r.what = 'left' AND r.epoch = leaving.epoch))
+                   RETURNING document";
+        for document in self.all("note what has left", sql, [], |row| row.get(0))? {
+            self.go_on_letting_go(document)?;
+        }
+        self.let_go(at)?;
+        self.give_due_receipts(at)
+    }
+
+    /// What was kept here for a child's sake goes once every child has let go; `let_go` looks again.
+    fn go_on_letting_go(&self, document: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE leaving SET step = 'going' WHERE document = ?1 AND step = 'disputed'
+                   AND scope IN (SELECT id FROM scope WHERE role = 'own')
+                   AND NOT EXISTS (SELECT 1 FROM leaving o WHERE o.document = ?1 AND o.scope != leaving.scope)";
+        self.run("go on letting go", sql, params![document]).map(drop)
     }
 
     /// The scope no longer holds it, in row and sum.
@@ -320,7 +331,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn put_leaving(
+    pub(crate) fn put_leaving(
         &self,
         scope: i64,
         document: i64,
@@ -340,22 +351,24 @@ impl Tx<'_> {
         id: DocId,
         (epoch, proof, arrived): (u64, Proof, bool),
     ) -> Result<(), StoreError> {
-        let Some(row) = self.document(id)?.filter(|row| !matches!(row.state, DocState::Gone | DocState::Erased)) else {
-            return Ok(());
-        };
         let epoch = epoch.cast_signed();
+        let Some(row) = self.document(id)?.filter(|row| !matches!(row.state, DocState::Gone | DocState::Erased)) else {
+            return self.is_not_here(source, id, epoch);
+        };
         if arrived {
-            let sql =
-                "UPDATE leaving SET step = 'going' WHERE scope = ? AND document = ? AND step = 'waits' AND epoch <= ?";
-            self.run("let a document go", sql, params![source.scope_row, row.id, epoch])?;
+            let sql = "UPDATE leaving SET taker = NULL WHERE scope = ? AND document = ? AND epoch <= ?";
+            self.run("note what has come", sql, params![source.scope_row, row.id, epoch])?;
         }
         // Equal where the parent was put back to before and counted anew: what it says now stands.
-        let known = self.assignment(source.scope_row, row.id)?.filter(|known| known.held && known.epoch <= epoch);
+        let known = self.assignment(source.scope_row, row.id)?.filter(|known| known.epoch <= epoch);
         let Some(known) = known else { return self.let_go(source.at) };
-        let step = match self.step_of_leave(&row, known.epoch, source.at)? {
-            "going" if !arrived => "waits",
-            step => step,
-        };
+        if !known.held {
+            if known.epoch < epoch {
+                self.left_again(source, row.id, (epoch, proof, arrived))?;
+            }
+            return self.let_go(source.at);
+        }
+        let step = self.step_of_leave(&row, known.epoch, source.at)?;
         self.end_assignment(source.scope_row, &row, id, epoch, Some(proof))?;
         if row.kind != Kind::Supporter {
             // A card or settings: nobody's notes hang on it, and nothing of it is this node's.
@@ -365,6 +378,10 @@ impl Tx<'_> {
         }
         let last = self.last_seq(source.scope_row)?;
         self.put_leaving(source.scope_row, row.id, epoch, last, source.at, step)?;
+        if !arrived {
+            let sql = "UPDATE leaving SET taker = scope WHERE scope = ? AND document = ?";
+            self.run("wait for where it goes", sql, params![source.scope_row, row.id])?;
+        }
         for scope in self.children_holding(row.id)? {
             self.leave_scope(scope, &row, id, self.next_epoch(row.id)?, source.at)?;
         }
@@ -377,34 +394,39 @@ impl Tx<'_> {
         self.let_go(source.at)
     }
 
-    /// Whether this node serves her while her home is elsewhere.
-    pub(crate) fn is_guest_here(&self, document: i64) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM assign a JOIN scope s ON s.id = a.scope
-                   WHERE a.document = ? AND a.state = 'held' AND a.guest = 1 AND s.role = 'own')";
-        Ok(self.number("look where her home is", sql, params![document])? > 0)
+    /// It came back and left again while this node was away: the parent waits for its word on the last time.
+    fn left_again(
+        &self,
+        source: &Source<'_>,
+        document: i64,
+        (epoch, proof, arrived): (i64, Proof, bool),
+    ) -> Result<(), StoreError> {
+        self.put_left(source.scope_row, document, epoch, Some(proof))?;
+        let sql = "UPDATE leaving SET epoch = ?3, taker = CASE WHEN ?4 THEN NULL ELSE scope END
+                   WHERE scope = ?1 AND document = ?2 RETURNING step";
+        let row = params![source.scope_row, document, epoch, arrived];
+        let step = self.one("leave once more", sql, row, |row| row.get::<_, String>(0))?;
+        match step.as_deref() {
+            Some("disputed") => self.give_receipt(document, "kept", epoch, None, source.at),
+            Some(_) | None => Ok(()),
+        }
     }
 
-    /// Brings the places that a hub gave in step with the one that it has: in one chapter she is at home, unless her home
-    /// is under another hub.
-    pub(crate) fn settle_home(&self, document: i64) -> Result<(), StoreError> {
-        if self.node()?.kind != NodeKind::Hub {
+    /// It had left before, or never was at this node of the chapter: the parent waits for each node's word.
+    fn is_not_here(&self, source: &Source<'_>, id: DocId, epoch: i64) -> Result<(), StoreError> {
+        if source.scope_row != source.link.scope_row {
             return Ok(());
         }
-        let elsewhere = self.is_guest_here(document)?;
-        let sql = "SELECT a.scope, a.guest, d.doc_id FROM assign a JOIN scope s ON s.id = a.scope JOIN document d ON d.id = a.document
-                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter' ORDER BY a.guest, a.epoch DESC";
-        let places: Vec<(i64, bool, [u8; 16])> =
-            self.all("look who has her", sql, params![document], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        for (at, (scope, guest, id)) in places.into_iter().enumerate() {
-            let wanted = elsewhere || at > 0;
-            if guest != wanted
-                && let Some(row) = self.document(DocId::from_bytes(id))?
-            {
-                let place = Place { guest: wanted, ..Place::home(self.next_epoch(document)?) };
-                self.enter_scope(scope, &row, DocId::from_bytes(id), place)?;
-            }
+        let document = match self.document(id)? {
+            None => self.insert_document_row(id, Kind::Supporter, &[], DocState::Gone, Rows::Written)?,
+            Some(row) if row.state == DocState::Gone => row.id,
+            Some(_) => return Ok(()),
+        };
+        let sql = "SELECT count(*) FROM receipt WHERE document = ? AND link IS NULL AND what = 'left' AND epoch = ?";
+        match self.number("look for a receipt", sql, params![document, epoch])? {
+            0 => self.give_receipt(document, "left", epoch, None, source.at),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) fn children_holding(&self, document: i64) -> Result<Vec<i64>, StoreError> {
@@ -413,15 +435,18 @@ impl Tx<'_> {
         self.all("find who has it", sql, params![document], |row| row.get(0))
     }
 
-    /// Lets go what may go: the parent has acknowledged everything that was fed of it, has not been put back to before that,
-    /// and every child has let it go.
+    /// Lets go what may go: it is safe where it goes, the parent has acknowledged everything that was fed of it and was not
+    /// put back to before that, and every child has let it go. What a child wrote and what can't be read here, and so was not
+    /// fed, keeps it here.
     pub(crate) fn let_go(&self, at: Timestamp) -> Result<(), StoreError> {
         let sql = "SELECT l.document, d.doc_id, l.epoch, l.scope,
                      EXISTS (SELECT 1 FROM leaving o WHERE o.document = l.document AND o.scope != l.scope)
                      OR EXISTS (SELECT 1 FROM refused r WHERE r.doc_id = d.doc_id AND r.whose = 'ours')
-                   FROM leaving l JOIN scope s ON s.id = l.scope JOIN document d ON d.id = l.document
-                   JOIN link_scope c ON c.scope = l.scope JOIN link up ON up.id = c.link AND up.direction = 'up' AND up.confirmed = 1
-                   WHERE s.role = 'own' AND l.step = 'going' AND l.seq <= c.acknowledged
+                     OR EXISTS (SELECT 1 FROM change n WHERE n.document = l.document AND n.id > d.folded AND n.origin != up.id)
+                   FROM scope s CROSS JOIN leaving l ON l.scope = s.id JOIN document d ON d.id = l.document
+                   JOIN link_scope c ON c.scope = l.scope
+                   JOIN link up ON up.id = c.link AND up.direction = 'up' AND up.confirmed = 1
+                   WHERE s.role = 'own' AND l.step = 'going' AND l.taker IS NULL AND l.seq <= c.acknowledged
                      AND (d.dirty IS NULL OR d.state = 'quarantined')
                      AND NOT EXISTS (SELECT 1 FROM leaving o WHERE o.document = l.document AND o.scope != l.scope
                                      AND o.step != 'disputed')
@@ -439,8 +464,10 @@ impl Tx<'_> {
                 continue;
             }
             let Some(row) = self.document(id)? else { continue };
-            let sql = "SELECT CASE WHEN to_slug = '' THEN 'returned' WHEN her_word = 1 THEN 'her_word' ELSE 'transferred' END
-                       FROM transfer WHERE document = ? AND given = 1 AND giver IS NOT NULL AND also = 0 ORDER BY id DESC LIMIT 1";
+            let sql =
+                "SELECT CASE WHEN to_slug = '' THEN 'returned' WHEN her_word = 1 THEN 'her_word' ELSE 'transferred' END
+                       FROM transfer WHERE document = ? AND given = 1 AND giver IS NOT NULL AND also = 0
+                         AND state != 'declined' ORDER BY id DESC LIMIT 1";
             let reason = self.one("look why she goes", sql, params![document], |row| row.get::<_, String>(0))?;
             self.forget(&row, id, Keep::Notes)?;
             let sql = "UPDATE document SET state = 'gone' WHERE id = ?";
@@ -509,7 +536,7 @@ impl Tx<'_> {
         let link = source.link.id.0;
         self.run("take a receipt", sql, params![link, document, what, epoch, erasure, source.at.as_millis()])?;
         match receipt {
-            Receipt::Erased { .. } => return self.give_erasure_receipts(source.at),
+            Receipt::Erased { .. } => return self.give_erasure_receipt(document, source.at),
             Receipt::Kept { .. } => {
                 let sql = "UPDATE leaving SET step = 'disputed' WHERE scope = ? AND document = ? AND epoch = ?";
                 self.run("note what is kept", sql, params![source.scope_row, document, epoch])?;
@@ -520,11 +547,7 @@ impl Tx<'_> {
                               AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = ?2
                                               AND r.what = 'left' AND r.epoch = ?3))";
                 self.run("note what has left", sql, params![source.scope_row, document, epoch])?;
-                // What was kept here for a child's sake goes once every child has let go; `let_go` looks again.
-                let sql = "UPDATE leaving SET step = 'going' WHERE document = ?1 AND step = 'disputed'
-                           AND scope IN (SELECT id FROM scope WHERE role = 'own')
-                           AND NOT EXISTS (SELECT 1 FROM leaving o WHERE o.document = ?1 AND o.scope != leaving.scope)";
-                self.run("go on letting go", sql, params![document])?;
+                self.go_on_letting_go(document)?;
             }
         }
         // What the child wrote up to its receipt has been logged before it: it is fed up before this node lets go.

@@ -17,6 +17,7 @@ mod figures;
 mod fold;
 mod forget;
 mod handover;
+mod home;
 mod join;
 mod leave;
 mod ledger;

@@ -9,12 +9,12 @@ use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
 use crate::document::{Bytes, Came, DocState, DocumentRow, ORIGIN_UNKNOWN, Rows};
-use crate::leave::Place;
+use crate::home::{ELSEWHERE, Place};
 use crate::link::{Direction, LinkRow};
 use crate::refused::Whose;
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::snapshots::load_sound;
-use crate::view::{ELSEWHERE, Shown, View};
+use crate::view::{Shown, View};
 use crate::{Read, StoreError, Tx};
 
 /// Why a change to a record whose snapshot can't be read is not taken: the record comes again, and the change with it.
@@ -170,7 +170,7 @@ impl Tx<'_> {
                 self.take_leave(source, entry.document, (*epoch, *proof, *arrived)).map(Ok)
             }
             (Content::Erase { erasure, at, proof }, _, Direction::Up) => {
-                self.take_erase(source.scope_row, entry.document, *erasure, *at, *proof).map(Ok)
+                self.take_erase(source, entry.document, (*erasure, *at, *proof)).map(Ok)
             }
             (Content::Receipt(receipt), _, Direction::Down) => {
                 self.take_receipt(source, entry.document, *receipt).map(Ok)
@@ -228,8 +228,9 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
-    /// A change that is here already. A child that brings the first change of somebody whom nobody else holds has had her:
-    /// this node was put back to before it knew that, and heard of her from above since.
+    /// A change that is here already. A child that brings the first change of somebody in a comparison has had her: this node
+    /// was put back to before it knew that, and heard of her from elsewhere since. Where another child holds her, it is told
+    /// that she left.
     fn known_to_bringer(
         &self,
         source: &Source<'_>,
@@ -239,10 +240,13 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let brings = source.asked_for && source.link.direction == Direction::Down && inspected.deps.is_empty();
         let hers = source.scope_row == source.link.scope_row && row.kind == Kind::Supporter;
-        if !brings || !hers || row.state != DocState::Live {
+        if !brings || !hers || self.assignment(source.scope_row, row.id)?.is_some() {
             return Ok(());
         }
-        if self.assignment(source.scope_row, row.id)?.is_some() || !self.children_holding(row.id)?.is_empty() {
+        if !self.children_holding(row.id)?.is_empty() {
+            return self.say_it_left(source.scope_row, row.id, source.at);
+        }
+        if row.state != DocState::Live {
             return Ok(());
         }
         self.begin_assignment(source.scope_row, row, id, Place::home(self.next_epoch(row.id)?))?;
@@ -296,7 +300,9 @@ impl Tx<'_> {
         if held {
             self.assign(source.scope_row, document, place)?;
         } else {
-            self.put_left(source.scope_row, document, place.epoch)?;
+            let proof = self.proof_key()?.left(id, source.scope, place.epoch.unsigned_abs());
+            self.put_left(source.scope_row, document, place.epoch, Some(proof))?;
+            self.still_there(source.scope_row, document, place.epoch, source.at)?;
         }
         if let (Direction::Down, Some(own)) = (link.direction, self.own_scope()?) {
             self.assign(self.known_scope(own)?.id, document, Place::home(1))?;

@@ -106,7 +106,7 @@ impl Tx<'_> {
         let sql = "UPDATE document SET heads = ?, dirty = ? WHERE id = ?";
         self.run("log an edit", sql, params![join_hashes(&heads), change, row.id])?;
         for scope in self.fed_to(row.id)? {
-            self.feed(scope, row.id, "change", change, None)?;
+            self.feed_change(scope, row.id, (change, written.hash), None)?;
         }
         self.put_view(row.id, view)
     }

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{DocId, JOINED_MAX, Ladder, Supporter, Timestamp, as_one};
 use rusqlite::params;
 
-use crate::view::{Before, ELSEWHERE, figures_of, tried};
+use crate::home::ELSEWHERE;
+use crate::view::{Before, figures_of, tried};
 use crate::words::words_of;
 use crate::{Read, StoreError, Tx};
 

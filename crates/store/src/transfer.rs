@@ -9,10 +9,9 @@ use model::{DocId, Personal, ScopeId, Supporter, Timestamp, TransferId};
 use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow, Edited, Rows};
-use crate::leave::Place;
+use crate::home::ELSEWHERE;
 use crate::log::{NotTaken, Source, Taken};
 use crate::rows::one_named;
-use crate::view::ELSEWHERE;
 use crate::{NodeKind, Read, StoreError, Tx};
 
 /// The most transfers that wait for one chapter: more would hide each other.
@@ -568,54 +567,5 @@ impl Tx<'_> {
             _ => self.reassign(transfer.person, transfer.giver, transfer.taker, edited, at)?,
         }
         Ok(true)
-    }
-
-    /// A chapter serves someone beside her home.
-    fn serve_too(&self, id: DocId, taker: i64, edited: Option<&Edited>) -> Result<(), StoreError> {
-        edited.map_or(Ok(()), |edited| self.put_edit(edited))?;
-        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
-        let place = Place { guest: true, ..Place::home(self.next_epoch(row.id)?) };
-        self.enter_scope(taker, &row, id, place)?;
-        self.move_home(row.id)?;
-        self.feed_proposals(taker, row.id)
-    }
-
-    /// Moves a document from one child's scope into another, in one step. What the edit says is told to the one only that
-    /// takes it.
-    pub(crate) fn reassign(
-        &self,
-        id: DocId,
-        from: Option<i64>,
-        to: Option<i64>,
-        edited: Option<&Edited>,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
-        let epoch = self.next_epoch(row.id)?;
-        if let Some(from) = from {
-            self.leave_scope(from, &row, id, epoch, at)?;
-        }
-        if let Some(edited) = edited {
-            self.put_edit(edited)?;
-        }
-        let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
-        if let Some(to) = to {
-            let seq = self.enter_scope(to, &row, id, Place::home(epoch))?;
-            from.map_or(Ok(()), |from| self.wait_for(from, row.id, to, seq))?;
-        }
-        self.move_home(row.id)?;
-        to.map_or(Ok(()), |to| self.feed_proposals(to, row.id))
-    }
-
-    /// Moves someone between two chapters of this node without asking either: for a chapter that was closed, and for tests
-    /// of what a parent can't do.
-    ///
-    /// # Errors
-    /// When she is not here, or a chapter is not known.
-    pub fn move_person(&self, person: DocId, to: Option<ScopeId>, at: Timestamp) -> Result<(), StoreError> {
-        let row = self.document(person)?.ok_or(StoreError::NoDocument(person))?;
-        let to = to.map(|to| self.known_scope(to)).transpose()?.map(|to| to.id);
-        let home = self.home_of(row.id)?.filter(|home| *home != ELSEWHERE);
-        self.reassign(person, home, to, None, at)
     }
 }

@@ -13,9 +13,6 @@ use crate::{Read, StoreError, Tx};
 
 /// Why somebody waits whom a hub above has placed here: this hub has still to find her chapter.
 pub const FROM_ABOVE: &str = "from_above";
-/// The home of whom a chapter here serves whose home is not here, and the counters in which she stands: no scope has this
-/// number.
-pub(crate) const ELSEWHERE: i64 = -2;
 
 /// What is shown of a document.
 #[derive(Debug)]
@@ -75,22 +72,14 @@ fn reaches(supporter: &Supporter) -> BTreeSet<&str> {
 }
 
 impl Read<'_> {
-    /// The chapter that has the document: at a hub the child's scope, at a chapter its own; or [`ELSEWHERE`].
-    pub(crate) fn home_of(&self, document: i64) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT CASE WHEN a.guest = 1 THEN ?2 ELSE s.id END FROM assign a JOIN scope s ON s.id = a.scope
-                   WHERE a.document = ?1 AND a.state = 'held'
-                     AND (s.role = 'chapter' OR (s.role = 'own' AND (SELECT kind FROM node) = 'chapter'))
-                   ORDER BY a.guest, s.role LIMIT 1";
-        self.one("find a home", sql, params![document, ELSEWHERE], |row| row.get(0))
-    }
-
     /// Her e-mail addresses and numbers.
     pub(crate) fn reaches_of(&self, document: i64) -> Result<Vec<String>, StoreError> {
         let before = self.before(document)?;
         Ok(before.map_or_else(Vec::new, |before| reaches(&before.view).into_iter().map(str::to_owned).collect()))
     }
 
-    fn before(&self, document: i64) -> Result<Option<Before>, StoreError> {
+    /// What is shown of it now.
+    pub(crate) fn before(&self, document: i64) -> Result<Option<Before>, StoreError> {
         let sql = "SELECT home, view, shown_under IS NOT NULL FROM supporter WHERE document = ?";
         let found = self.one("read a view", sql, params![document], |row| {
             Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))

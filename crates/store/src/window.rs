@@ -1,10 +1,14 @@
-//! The feeds' window: rows older than it go, however far behind a peer is.
+//! What is kept for a time: the feeds' window, whose older rows go however far behind a peer is, and transfers that have
+//! ended.
 //!
-//! **Invariant:** a feed stays dense from its first row to its last. Bytes that a row kept only to be sent stand in the
-//! snapshot, from which they come out the same; a peer that was away longer compares.
+//! **Invariants:** a feed stays dense from its first row to its last. Bytes that a row kept only to be sent stand in the
+//! snapshot, from which they come out the same; a peer that was away longer compares. A transfer stays until everybody who
+//! takes part has heard how it ended.
 
+use model::Timestamp;
 use rusqlite::params;
 
+use crate::leave::DAY_MS;
 use crate::{StoreError, Tx};
 
 /// How many of its newest rows a scope's feed keeps: a hundred thousand changes are a busy chapter's month, and about
@@ -12,6 +16,8 @@ use crate::{StoreError, Tx};
 pub const FEED_ROWS_KEPT: u64 = 100_000;
 /// The most rows that go in one transaction, so that nobody waits for it.
 const ROWS_AT_ONCE: u64 = 2_000;
+/// How long a transfer is listed after it has ended, in ms: 30 days, in which whoever proposed it looks what came of it.
+const ENDED_LISTED_MS: i64 = 30 * DAY_MS;
 
 impl Tx<'_> {
     /// Lets rows go that are older than the newest `kept` of each feed, a few thousand at once; gives how many went.
@@ -40,5 +46,23 @@ impl Tx<'_> {
             gone += self.run("let old rows go", sql, params![scope, until])? as u64;
         }
         Ok(gone)
+    }
+
+    /// Lets transfers go that ended long ago; what has ended since the last time is noted. To be called once a day.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn trim_transfers(&self, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE transfer SET ended = ? WHERE state != 'open' AND ended IS NULL";
+        self.run("note what has ended", sql, params![at.as_millis()])?;
+        // The word that was given is asked for until she has gone: her leave may come long after it.
+        let sql = "DELETE FROM transfer WHERE ended <= ?
+                     AND NOT EXISTS (SELECT 1 FROM leaving l WHERE l.document = transfer.document)
+                     AND NOT EXISTS (SELECT 1 FROM assign a WHERE a.scope = transfer.giver AND a.document = transfer.document
+                                     AND a.state = 'held' AND a.epoch = transfer.epoch AND transfer.state = 'done')
+                     AND NOT EXISTS (SELECT 1 FROM feed f JOIN link n ON n.scope = f.scope AND n.state != 'revoked'
+                                     LEFT JOIN link_scope c ON c.link = n.id AND c.scope = f.scope
+                                     WHERE f.kind = 'transfer' AND f.ref = transfer.id AND f.seq > coalesce(c.acknowledged, 0))";
+        self.run("let old transfers go", sql, params![at.as_millis() - ENDED_LISTED_MS]).map(drop)
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! `cargo xtask simulate --seeds N --steps M --from S`.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use tests::harness::say;
-use tests::world::simulate;
+use tests::world::{Seen, simulate};
 
 /// Runs the simulation over a range of seeds
 #[derive(Parser)]
@@ -29,8 +29,8 @@ fn main() -> Result<()> {
     let Arguments { seeds, steps, from } = Arguments::parse();
     let mut compared = 0;
     for seed in from..from + seeds {
-        match simulate(seed, steps) {
-            Ok((_, more)) => compared += more,
+        match run(seed, steps) {
+            Ok(seen) => compared += seen.compared,
             Err(error) => {
                 say(&format!("seed {seed} fails: {error:?}"));
                 let (shortest, error) = shortest_prefix(seed, steps, error);
@@ -50,13 +50,19 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// Runs one seed. A panic is a failure like any other: the seed and the shortest beginning are found for it, too.
+fn run(seed: u64, steps: usize) -> Result<Seen> {
+    let ran = std::panic::catch_unwind(|| simulate(seed, steps));
+    ran.unwrap_or_else(|_| Err(anyhow!("seed {seed}: it panicked, as it said above"))).map(|(_, seen)| seen)
+}
+
 /// Halves the distance between a beginning that stands and one that fails. What a longer run mends on its way can hide a
 /// shorter failure, so this is the shortest that halving finds.
 fn shortest_prefix(seed: u64, steps: usize, error: anyhow::Error) -> (usize, anyhow::Error) {
     let (mut stands, mut fails, mut why) = (0, steps, error);
     while stands + 1 < fails {
         let middle = stands.midpoint(fails);
-        match simulate(seed, middle) {
+        match run(seed, middle) {
             Ok(_) => stands = middle,
             Err(error) => (fails, why) = (middle, error),
         }

@@ -11,7 +11,7 @@ use store::{AgreedTransfer, DocState, Edited, FROM_ABOVE, Filter, NewTransfer, N
 use super::{SimNode, World};
 
 /// A day, in ms.
-const DAY_MS: i64 = 24 * 3600 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl World {
     /// Time passes while nothing happens; now and then somebody's clock jumps, up to ten years either way.
@@ -87,7 +87,7 @@ impl World {
             return Ok(());
         }
         let Some(person) = self.somebody(node)? else { return Ok(()) };
-        if self.nodes[node].reader.at_once(|read| read.person(person))?.chapter.is_none() {
+        if self.nodes[node].reader.at_once(|read| read.record(person))?.chapter.is_none() {
             return Ok(());
         }
         let chapters = self.chapters_of(node);
@@ -117,7 +117,10 @@ impl World {
     }
 
     /// Writes into a record as a person would; nothing if it can't be written.
-    pub(super) fn write(&mut self, node: usize, person: DocId, writes: &[Write]) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn write(&mut self, node: usize, person: DocId, writes: &[Write]) -> Result<()> {
         let Some(mut loaded) = self.nodes[node].reader.at_once(|read| read.load(person))? else { return Ok(()) };
         let stamp = self.stamp(node);
         let Some(written) = loaded.record.edit(writes, &stamp) else { return Ok(()) };

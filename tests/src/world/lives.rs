@@ -1,6 +1,6 @@
 //! How a simulated node dies and comes back: a crash, a backup put back, a database rolled back without a word.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use model::Incarnation;
 use rand::RngExt as _;
 use store::Store;
@@ -10,21 +10,35 @@ use super::World;
 impl World {
     /// The process dies: an open transaction is lost, memory is gone, the database is opened again.
     pub(super) fn crash(&mut self, node: usize) -> Result<()> {
-        for pair in 0..self.pairs.len() {
-            if self.pairs[pair].iter().any(|end| end.node == node) {
-                self.cut(pair);
-            }
-        }
+        self.stop(node);
         let state = &mut self.nodes[node];
         let mut group = state.writer.begin()?;
         // Something was being written; it never comes to a commit.
         let lost = group.run(|tx| tx.rename_node("lost"));
         drop(group);
         lost?;
+        let before = state.row.clone();
+        self.start(node)?;
+        ensure!(self.nodes[node].row == before, "what was not committed came back");
+        Ok(())
+    }
+
+    /// The process is gone, and with it its links.
+    pub(super) fn stop(&mut self, node: usize) {
+        for pair in 0..self.pairs.len() {
+            if self.pairs[pair].iter().any(|end| end.node == node) {
+                self.cut(pair);
+            }
+        }
+    }
+
+    /// A process begins: it opens the database, and has an actor of its own.
+    pub(super) fn start(&mut self, node: usize) -> Result<()> {
+        let state = &mut self.nodes[node];
         state.writer = state.store.writer()?;
         state.reader = state.store.reader()?;
         state.actor = self.rng.random();
-        ensure!(state.reader.at_once(|read| read.node())? == state.row, "what was not committed came back");
+        state.row = state.reader.at_once(|read| read.node())?;
         Ok(())
     }
 
@@ -36,38 +50,38 @@ impl World {
             return self.copy(node);
         }
         let declared = self.rng.random_bool(0.5);
-        for pair in 0..self.pairs.len() {
-            if self.pairs[pair].iter().any(|end| end.node == node) {
-                self.cut(pair);
-            }
-        }
-        let directory = self.directory.path().join(node.to_string());
+        self.stop(node);
         let name = self.directory.path().join("none");
         let state = &mut self.nodes[node];
+        let directory = state.store.path().parent().context("a database is in a directory")?;
         // Both connections go before the file is exchanged under them.
         let elsewhere = Store::create(&name, &state.row, self.now, |_| Ok(()))?;
         state.writer = elsewhere.writer()?;
         state.reader = elsewhere.reader()?;
-        std::fs::remove_dir_all(&directory)?;
-        std::fs::create_dir(&directory)?;
+        std::fs::remove_dir_all(directory)?;
+        std::fs::create_dir(directory)?;
         std::fs::copy(&path, directory.join(store::DATABASE_FILE))?;
-        state.writer = state.store.writer()?;
-        state.reader = state.store.reader()?;
+        self.start(node)?;
         std::fs::remove_dir_all(&name)?;
-        state.actor = self.rng.random();
-        let row = state.reader.at_once(|read| read.node())?;
-        state.row = row;
         self.forget_what_nobody_holds()?;
         if declared { self.begin_life(node) } else { Ok(()) }
     }
 
-    /// Forgets of what was acknowledged that which no node holds any more: it had been told to nobody.
+    /// Forgets of what was acknowledged that which no node holds any more: it had been told to nobody, or had gone to who
+    /// lost it. A directory that waits for its turn holds something, too, unless its twin has let it go: then it will.
     fn forget_what_nobody_holds(&mut self) -> Result<()> {
+        let twins = self.nodes.iter().map(|node| node.twin.as_ref().map(Store::reader).transpose());
+        let mut twins = twins.collect::<Result<Vec<_>, _>>()?;
         for node in 0..self.nodes.len() {
             let mut kept = Vec::new();
             for id in std::mem::take(&mut self.nodes[node].made) {
-                for other in &mut self.nodes {
-                    if other.reader.at_once(|read| read.heads(id))?.is_some_and(|heads| !heads.is_empty()) {
+                for (other, twin) in self.nodes.iter_mut().zip(&mut twins) {
+                    let mut heads = vec![other.reader.at_once(|read| read.heads(id))?];
+                    if let Some(twin) = twin {
+                        heads.push(twin.at_once(|read| read.heads(id))?);
+                    }
+                    let mut known = heads.iter().flatten().peekable();
+                    if known.peek().is_some() && known.all(|heads| !heads.is_empty()) {
                         kept.push(id);
                         break;
                     }

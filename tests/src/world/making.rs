@@ -1,6 +1,6 @@
 //! Making a simulated world: its databases, who is below whom, and the links between them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -10,7 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use store::{Direction, NewChapter, NewLink, NodeKind, NodeRow, ProofKey, ScopeRole, Store};
 use tempfile::TempDir;
 
-use super::{End, SimNode, World};
+use super::{End, Seen, SimNode, World};
 
 /// Comparisons of every pair until everybody has everything: down and up three levels, with a word on the way that has to
 /// be carried out.
@@ -41,12 +41,14 @@ pub fn simulate_by_comparing(seed: u64, steps: usize) -> Result<u64> {
         world.step().with_context(|| format!("seed {seed}, step {step}"))?;
     }
     // What one learns from its parent in one round, its child learns in the next; and back.
-    for _ in 0..ROUNDS {
-        (0..world.pairs.len()).for_each(|pair| world.cut(pair));
-        world.come_to_rest()?;
-    }
-    world.check_at_rest().with_context(|| format!("seed {seed}, by comparing alone"))?;
-    Ok(world.compared)
+    let compare = |world: &mut World| {
+        (0..ROUNDS).try_for_each(|_| {
+            (0..world.pairs.len()).for_each(|pair| world.cut(pair));
+            world.come_to_rest()
+        })
+    };
+    world.rest_in_turns(compare).with_context(|| format!("seed {seed}, by comparing alone"))?;
+    Ok(world.seen.compared)
 }
 
 impl World {
@@ -107,10 +109,23 @@ impl World {
                 moved: false,
                 restart: false,
                 kept: None,
+                narrow: false,
             };
             pairs.push([end(*parent), end(n)]);
         }
-        Ok(Self { rng, nodes, pairs, now, events: 0, compared: 0, feeds_off: false, directory })
+        Ok(Self {
+            rng,
+            nodes,
+            pairs,
+            now,
+            events: 0,
+            seen: Seen::default(),
+            refused: BTreeSet::new(),
+            feeds_off: false,
+            slow: None,
+            away: None,
+            directory,
+        })
     }
 }
 
@@ -136,5 +151,6 @@ fn make_node(rng: &mut StdRng, directory: &Path, n: usize, kind: NodeKind, now: 
         clock_ahead_ms: 0,
         made: Vec::new(),
         copy: None,
+        twin: None,
     })
 }

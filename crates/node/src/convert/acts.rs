@@ -3,7 +3,7 @@
 use engine::{Proof, Receipt, Side, Transfer, TransferState};
 use model::{EraseId, Timestamp, TransferId};
 
-use super::{FromWireError, Outcome, bytes, within};
+use super::{FromWireError, Outcome, bytes, epoch, within};
 use crate::wire::sync as wire;
 
 /// The longest short name of a chapter, in bytes.
@@ -35,8 +35,8 @@ pub(super) fn receipt_to_wire(receipt: Receipt) -> wire::Receipt {
 pub(super) fn receipt_from_wire(receipt: wire::Receipt) -> Outcome<Receipt> {
     use wire::receipt::What as W;
     Ok(match receipt.what.ok_or(FromWireError::Absent("receipt"))? {
-        W::Left(epoch) => Receipt::Left { epoch },
-        W::Kept(epoch) => Receipt::Kept { epoch },
+        W::Left(given) => Receipt::Left { epoch: epoch(given)? },
+        W::Kept(given) => Receipt::Kept { epoch: epoch(given)? },
         W::Erased(raw) => Receipt::Erased { erasure: EraseId::from_bytes(bytes(&raw, "erasure")?) },
     })
 }
@@ -87,7 +87,7 @@ pub(super) fn transfer_from_wire(transfer: wire::Transfer) -> Outcome<Transfer> 
         id: TransferId::from_bytes(bytes(&transfer.transfer, "transfer")?),
         side,
         state,
-        epoch: transfer.epoch,
+        epoch: epoch(transfer.epoch)?,
         to: transfer.to,
         summary: transfer.summary.into(),
         text: transfer.text.into(),

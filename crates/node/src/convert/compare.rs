@@ -4,7 +4,8 @@ use engine::{Changes, Claim, Claimed, ENTRIES_MAX, Entry, Frame, Question, Reply
 use model::{Digest, DocId, ScopeId};
 
 use super::{
-    FromWireError, Outcome, acts, bytes, entry_from_wire, entry_to_wire, position, position_to_wire, scope, within,
+    FromWireError, Outcome, acts, bytes, entry_from_wire, entry_to_wire, epoch, position, position_to_wire, scope,
+    within,
 };
 use crate::wire::sync as wire;
 
@@ -136,8 +137,8 @@ fn claim_from_wire(told: wire::Told) -> Outcome<Claim> {
     let document = DocId::from_bytes(bytes(&told.document, "document id")?);
     let proof = |raw: &[u8]| bytes(raw, "proof");
     let claimed = match told.what.ok_or(FromWireError::Absent("claim"))? {
-        W::Held(epoch) => Claimed::Held { epoch, guest: told.guest, proof: proof(&told.proof)? },
-        W::Left(epoch) => Claimed::Left { epoch, proof: proof(&told.proof)? },
+        W::Held(given) => Claimed::Held { epoch: epoch(given)?, guest: told.guest, proof: proof(&told.proof)? },
+        W::Left(given) => Claimed::Left { epoch: epoch(given)?, proof: proof(&told.proof)? },
         W::Erased(erase) => {
             let (erasure, at, proof) = acts::erase_from_wire(&erase)?;
             Claimed::Erased { erasure, at, proof }

@@ -28,6 +28,7 @@ CREATE TABLE scope (
   count INTEGER NOT NULL DEFAULT 0,   -- documents held and folded
   sum BLOB NOT NULL                   -- sum of SHA-256(doc_id, sorted heads) mod 2^256, 32 bytes
 ) STRICT;
+CREATE INDEX scope_own ON scope (role) WHERE role = 'own';
 
 -- One row a document. Its truth is its changes, in rows or in its snapshot.
 CREATE TABLE document (
@@ -93,9 +94,9 @@ CREATE TABLE leaving (
   seq INTEGER NOT NULL,               -- a child's scope: the row that says so; the own scope: its last row when it came
   at INTEGER NOT NULL,                -- Unix ms
   told INTEGER,                       -- Unix ms when a node of the child first acknowledged that row
-  taker INTEGER,                      -- a child's scope: scope.id where it has not come yet; NULL: it is safe
-  taker_seq INTEGER,                  -- the row of that scope's feed that brings it
-  step TEXT NOT NULL CHECK (step = 'waits' OR step = 'going' OR step = 'asks' OR step = 'disputed'),
+  taker INTEGER,                      -- scope.id where it has not come yet, or the own scope: somewhere at the parent; NULL: it is safe
+  taker_seq INTEGER,                  -- a child's scope: the row of that feed that brings it
+  step TEXT NOT NULL CHECK (step = 'going' OR step = 'asks' OR step = 'disputed'),
   PRIMARY KEY (scope, document)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX leaving_document ON leaving (document);
@@ -129,10 +130,12 @@ CREATE TABLE stub (
   at INTEGER NOT NULL,                -- Unix ms
   reason TEXT NOT NULL CHECK (reason = 'transferred' OR reason = 'returned' OR reason = 'her_word' OR reason = 'left')
 ) STRICT;
+CREATE INDEX stub_at ON stub (at);
 
 -- Someone is to go from one chapter to another, or back to the network. At the parent both sides are known, at a child its own.
+-- A number is never used twice: rows of feeds name it after it has gone.
 CREATE TABLE transfer (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   transfer_id BLOB NOT NULL UNIQUE,   -- UUIDv7
   document INTEGER NOT NULL,
   giver INTEGER,                      -- scope.id; NULL at the child that takes
@@ -148,9 +151,11 @@ CREATE TABLE transfer (
   state TEXT NOT NULL CHECK (state = 'open' OR state = 'declined' OR state = 'done'),
   summary TEXT NOT NULL,              -- who she is; empty once it has ended
   text TEXT NOT NULL,                 -- the hand-over note, or why it was declined
-  at INTEGER NOT NULL                 -- Unix ms
+  at INTEGER NOT NULL,                -- Unix ms
+  ended INTEGER                       -- Unix ms when it was first seen to have ended; NULL before
 ) STRICT;
 CREATE INDEX transfer_open ON transfer (document) WHERE state = 'open';
+CREATE INDEX transfer_document ON transfer (document);
 
 -- The ledger of what was deleted everywhere. Nothing else is left of it but hashes in `fingerprint`.
 CREATE TABLE erasure (
@@ -176,7 +181,8 @@ CREATE TABLE fingerprint (
   at INTEGER NOT NULL                 -- Unix ms of the erasure
 ) STRICT, WITHOUT ROWID;
 
--- A scope's ordered changes. `seq` is dense.
+-- A scope's ordered changes. `seq` is dense. What a cursor knows a row by stands in the row itself, so that forgetting a
+-- document looks for none of its rows: an index by document would be written at every sign-up.
 CREATE TABLE feed (
   scope INTEGER NOT NULL,
   seq INTEGER NOT NULL,
@@ -184,9 +190,11 @@ CREATE TABLE feed (
   kind TEXT NOT NULL CHECK (kind = 'change' OR kind = 'enter' OR kind = 'propose' OR kind = 'leave' OR kind = 'erase' OR kind = 'receipt' OR kind = 'transfer'),
   ref INTEGER NOT NULL,               -- change.id, the assignment's epoch, proposal.id, receipt.id, transfer.id; 0: erase
   origin_link INTEGER,                -- link.id from which it came; it is not sent back there
-  digest BLOB,                        -- of a change whose document is gone; NULL: it is made from the row
+  mark INTEGER,                       -- of a change: the first 8 bytes of its hash; NULL: another kind
   PRIMARY KEY (scope, seq)
 ) STRICT, WITHOUT ROWID;
+-- Rows of this kind are few.
+CREATE INDEX feed_transfer ON feed (ref) WHERE kind = 'transfer';
 
 -- The other end of a link: this node's parent, or a node of a child.
 CREATE TABLE link (
@@ -203,6 +211,7 @@ CREATE TABLE link (
   confirmed INTEGER NOT NULL DEFAULT 0, -- 1: in this conversation the parent was seen not to be put back to before
   wanted INTEGER NOT NULL DEFAULT 0   -- counts requests for an exchange at once
 ) STRICT;
+CREATE INDEX link_of_scope ON link (scope);
 
 -- Cursors, moved in the transaction of the data that they cover.
 CREATE TABLE link_scope (
@@ -343,9 +352,10 @@ CREATE TABLE card (
 ) STRICT;
 CREATE INDEX card_chapter ON card (chapter);
 
--- What a form proposes for someone who is known. Not part of the view.
+-- What a form proposes for someone who is known. Not part of the view. A number is never used twice: rows of feeds name it
+-- after it has gone.
 CREATE TABLE proposal (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   proposal_id BLOB NOT NULL UNIQUE,   -- UUIDv7
   document INTEGER NOT NULL,
   sign_up BLOB NOT NULL,              -- event id
@@ -355,6 +365,7 @@ CREATE TABLE proposal (
   state TEXT NOT NULL CHECK (state = 'open' OR state = 'taken' OR state = 'dropped')
 ) STRICT;
 CREATE INDEX proposal_open ON proposal (document) WHERE state = 'open';
+CREATE INDEX proposal_ended ON proposal (document) WHERE state != 'open';
 
 -- What a chapter keeps to itself about a supporter. No feed reads this.
 CREATE TABLE private_note (
