@@ -96,6 +96,26 @@ pub(crate) enum Chapter {
     /// List chapters
     #[command(after_help = "Example:\n  hub-node chapter list")]
     List,
+    /// Place nobody into a chapter for now: who belongs there waits
+    #[command(after_help = "Example:\n  hub-node chapter pause la")]
+    Pause {
+        /// The chapter
+        slug: String,
+    },
+    /// Place people into a chapter again
+    #[command(after_help = "Example:\n  hub-node chapter resume la")]
+    Resume {
+        /// The chapter
+        slug: String,
+    },
+    /// Close a chapter for good: nobody is placed there any more. Its people stay with it
+    #[command(
+        after_help = "Whoever should go elsewhere is proposed with `people transfer`: her chapter is asked as ever.\n\nExample:\n  hub-node chapter close la"
+    )]
+    Close {
+        /// The chapter
+        slug: String,
+    },
     /// Everything about one chapter
     #[command(after_help = "Example:\n  hub-node chapter show la")]
     Show {

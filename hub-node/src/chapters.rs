@@ -5,7 +5,7 @@ use cli::{Failure, Out, table};
 use model::{ScopeId, Slug};
 use node::{ChapterDraft, Node, NodeError};
 use serde_json::json;
-use store::ChapterRow;
+use store::{ChapterRow, ChapterState};
 use web::{ago, chapter_json};
 
 use crate::arguments::{AddChapter, Chapter};
@@ -16,6 +16,9 @@ pub(crate) fn run(node: &Node, command: &Chapter, out: Out, by: &str) -> Result<
         Chapter::Add(wanted) => add(node, wanted, out, by),
         Chapter::List => list(node, out),
         Chapter::Show { slug } => show(node, slug, out),
+        Chapter::Pause { slug } => change(node, slug, ChapterState::Paused, out),
+        Chapter::Resume { slug } => change(node, slug, ChapterState::Open, out),
+        Chapter::Close { slug } => change(node, slug, ChapterState::Closed, out),
     }
 }
 
@@ -54,6 +57,34 @@ fn add(node: &Node, wanted: &AddChapter, out: Out, by: &str) -> Result<(), Failu
     let scope = node.add_chapter(&draft, territories, by)?;
     out.result(&json!({"id": scope.to_string(), "slug": slug, "rules": rules.len()}), || {
         format!("{} added. Invite its first node with `hub-node invite {slug}`", draft.name)
+    });
+    Ok(())
+}
+
+/// Who is in the chapter stays in it, whatever becomes of it: only new people go elsewhere.
+fn change(node: &Node, slug: &str, state: ChapterState, out: Out) -> Result<(), Failure> {
+    let chapter = node.read(|read| read.chapter(slug))?;
+    node.change_chapter(chapter.scope, state, |version, body| {
+        let mut set = read_set(version - 1, body.as_deref())?;
+        set.version = version;
+        for territory in set.territories.iter_mut().filter(|territory| territory.slug == chapter.slug) {
+            territory.paused = state != ChapterState::Open;
+            if state == ChapterState::Closed {
+                territory.rules.clear();
+            }
+        }
+        serde_json::to_string(&set).map_err(|error| NodeError::Refused(error.to_string()))
+    })?;
+    out.result(&json!({"slug": slug, "state": state.word()}), || match state {
+        ChapterState::Open => format!("{} takes people again", chapter.name),
+        ChapterState::Paused => format!("{} takes nobody for now: who belongs there waits", chapter.name),
+        ChapterState::Closed => {
+            format!(
+                "{} is closed: nobody is placed there any more; its {} people stay with it",
+                chapter.name,
+                chapter.supporters()
+            )
+        }
     });
     Ok(())
 }

@@ -12,4 +12,5 @@ pub mod people;
 pub mod proxy;
 pub mod sign_ups;
 pub mod story;
+pub mod two_chapters;
 pub mod world;

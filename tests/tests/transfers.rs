@@ -1,76 +1,10 @@
 //! People go from one chapter to another: both words, what was done meanwhile, and what a parent can't take.
 
-use std::path::Path;
-
 use model::{Slug, Timestamp};
-use serde_json::Value;
 use store::{NodeKind, Store};
 use tempfile::TempDir;
 use tests::harness::{Node, until};
-use tests::http;
-
-const SIGN_UP: &str = "/api/v1/people/person_signup_helper";
-
-/// A hub that serves, and two chapters that are not connected.
-fn network(directory: &Path) -> (Node, Node, Node) {
-    let mut hub = Node::hub(&directory.join("hub"));
-    hub.run(&["init", "--name", "Test", "--country", "US"]).unwrap();
-    hub.run(&["chapter", "add", "la", "--name", "Los Angeles", "--county", "06037"]).unwrap();
-    hub.run(&["chapter", "add", "sf", "--name", "San Francisco", "--postal", "941*"]).unwrap();
-    hub.serve().unwrap();
-    let [la, sf] = ["la", "sf"].map(|slug| {
-        let chapter = Node::chapter(&directory.join(slug));
-        let invite = hub.run(&["invite", slug]).unwrap();
-        chapter.run(&["join", &invite, "--accept-statement"]).unwrap();
-        chapter
-    });
-    (hub, la, sf)
-}
-
-/// Mary signs up in Los Angeles; gives her id.
-fn mary(hub: &Node, la: &Node) -> String {
-    let body = r#"{"person":{"given_name":"Mary","email_addresses":[{"address":"mary@example.org"}],"postal_addresses":[{"postal_code":"90012","locality":"Los Angeles","country":"US"}]}}"#;
-    assert_eq!(http::post_json(hub.http(), SIGN_UP, body).unwrap().status, 200);
-    la.run(&["sync"]).unwrap();
-    la.json(&["people", "list"]).unwrap()["people"][0]["id"].as_str().unwrap().to_owned()
-}
-
-/// An exchange, after which the hub has done what it owes.
-fn exchange(hub: &Node, chapter: &Node) {
-    chapter.run(&["sync"]).unwrap();
-    until("the hub has folded", || Ok((hub.json(&["status"])?["unfolded"] == 0).then_some(()))).unwrap();
-}
-
-fn transfers(node: &Node) -> Value {
-    node.json(&["transfers", "list"]).unwrap()
-}
-
-/// Exchanges until a node's list says so.
-fn until_said(hub: &Node, chapter: &Node, what: &str, said: impl Fn(&Value) -> bool) -> Value {
-    until(what, || {
-        exchange(hub, chapter);
-        let listed = transfers(chapter);
-        Ok(said(&listed).then_some(listed))
-    })
-    .unwrap()
-}
-
-fn asked(listed: &Value) -> Option<String> {
-    let asks = |row: &&Value| row["asks_here"] == true;
-    let row = listed["transfers"].as_array()?.iter().find(asks)?;
-    row["id"].as_str().map(str::to_owned)
-}
-
-fn same(hub: &Node, chapter: &Node, slug: &str) {
-    until("both hold the same", || {
-        exchange(hub, chapter);
-        let here = chapter.run(&["state-hash"])?;
-        Ok((hub.run(&["state-hash", "--scope", slug])? == here).then_some(()))
-    })
-    .unwrap();
-    chapter.run(&["verify"]).unwrap();
-    hub.run(&["verify"]).unwrap();
-}
+use tests::two_chapters::{asked, exchange, mary, network, same, transfers, until_said};
 
 #[test]
 fn somebody_goes_with_the_word_of_both_and_her_private_notes_stay() {
@@ -201,6 +135,8 @@ fn a_parent_can_not_empty_a_chapter() {
     for (nth, id) in ids.iter().enumerate() {
         move_person(&hub, id, ["sf", ""].get(nth % 2).copied().filter(|slug| !slug.is_empty()));
     }
+    hub.run(&["chapter", "close", "la"]).unwrap();
+    assert_eq!(hub.try_run(&["chapter", "resume", "la"]).unwrap().code, 4, "closed for good");
     hub.serve().unwrap();
     for _ in 0..3 {
         exchange(&hub, &la);

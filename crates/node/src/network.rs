@@ -4,7 +4,7 @@ use std::path::Path;
 
 use model::{Incarnation, Kind, NetworkSettings, ScopeId, Slug};
 use record::{Record, Stamp};
-use store::{DocState, NewChapter, NewDocument, NodeKind, NodeRow, ScopeRole};
+use store::{ChapterState, DocState, NewChapter, NewDocument, NodeKind, NodeRow, ScopeRole};
 
 use crate::invite::Invite;
 use crate::{Node, NodeError, Priority, draw};
@@ -94,6 +94,25 @@ impl Node {
             tx.publish_territories(version + 1, &body, stamp.at)
         })?;
         Ok(scope)
+    }
+
+    /// A chapter takes people, does not for now, or never again, with the set of territories that `territories` makes of the
+    /// one before. Its people stay its people.
+    ///
+    /// # Errors
+    /// When it was closed, or the territories can't be made.
+    pub fn change_chapter(
+        &self,
+        chapter: ScopeId,
+        state: ChapterState,
+        territories: impl FnOnce(u64, Option<String>) -> Result<String, NodeError>,
+    ) -> Result<(), NodeError> {
+        let (version, body) = self.read(|read| read.territories())?;
+        let (body, at) = (territories(version + 1, body)?, draw::now());
+        self.write(Priority::Interactive, move |tx| {
+            tx.set_chapter_state(chapter, state)?;
+            tx.publish_territories(version + 1, &body, at)
+        })
     }
 
     /// Invites a node into a chapter. The hub keeps only the hash of the secret.

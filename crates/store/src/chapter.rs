@@ -58,6 +58,28 @@ pub struct NewChapter<'a> {
     pub at: Timestamp,
 }
 
+/// Whether a chapter takes people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChapterState {
+    /// It does.
+    Open,
+    /// Not for now.
+    Paused,
+    /// Never again.
+    Closed,
+}
+
+impl ChapterState {
+    /// As it is stored and shown.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// What an invitation is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InviteOutcome {
@@ -184,6 +206,19 @@ impl Tx<'_> {
         let card = new.card.map(|id| *id.as_bytes());
         let row = params![scope, new.slug.as_str(), new.name, card, new.intake, new.at.as_millis()];
         self.run("add a chapter", sql, row).map(drop)
+    }
+
+    /// A chapter takes people, does not for now, or never again. Nobody goes from it by that.
+    ///
+    /// # Errors
+    /// When there is no such chapter, or it was closed.
+    pub fn set_chapter_state(&self, scope: ScopeId, state: ChapterState) -> Result<(), StoreError> {
+        let sql =
+            "UPDATE chapter SET state = ?1 WHERE scope = (SELECT id FROM scope WHERE scope = ?2) AND state != 'closed'";
+        match self.run("change a chapter", sql, params![state.word(), scope.as_bytes()])? {
+            0 => Err(StoreError::Refused("this chapter was closed".to_owned())),
+            _ => Ok(()),
+        }
     }
 
     /// Publishes a set of territories as the version after the one that it was made on.

@@ -45,7 +45,7 @@ mod words;
 mod writer;
 
 pub use backup::{LedgerRule, Restored};
-pub use chapter::{ChapterRow, InviteOutcome, NewChapter};
+pub use chapter::{ChapterRow, ChapterState, InviteOutcome, NewChapter};
 pub use check::{Difference, Recounted};
 pub use document::{Base, DocState, Edited, Loaded, NewDocument};
 pub use erase::{ERASURE_WAITS_MS, ERASURES_A_DAY, Erasure, ErasureAsked};

@@ -511,7 +511,9 @@ impl Tx<'_> {
             }
             return Ok(());
         }
-        if word != "open" {
+        // Her own word is needed for the leave that follows, also where the transfer has ended before it was heard of.
+        let hers = said.her_word && said.side == Side::Give && said.state == TransferState::Done;
+        if word != "open" && !hers {
             return Ok(());
         }
         let document = match self.document(id)? {
@@ -533,8 +535,8 @@ impl Tx<'_> {
         };
         let words = Said { given: said.her_word && giver.is_some(), taken: false, here: false };
         let transfer = self.insert_transfer(&new, document, (giver, taker), words, said.summary.expose())?;
-        let sql = "UPDATE transfer SET epoch = ? WHERE id = ?";
-        self.run("note a transfer", sql, params![said.epoch, transfer]).map(drop)
+        let sql = "UPDATE transfer SET epoch = ?, state = ? WHERE id = ?";
+        self.run("note a transfer", sql, params![said.epoch, word, transfer]).map(drop)
     }
 
     /// Carries out a transfer to which both sides agree, with the edit that says so in her record. Gives whether it was;

@@ -184,10 +184,17 @@ impl Node {
         assert!(saved.refused.is_empty(), "{:?}", saved.refused);
     }
 
-    /// A peer has committed all of its feed.
+    /// A peer has committed all of its feed, and was not put back to before.
     fn acknowledged(&mut self, peer: u8, scope: ScopeId) {
+        let link = self.committed(peer, scope);
+        self.write(|tx| tx.confirmed(link.id, scope, AT));
+    }
+
+    /// A peer says that it has committed all of its feed.
+    fn committed(&mut self, peer: u8, scope: ScopeId) -> LinkRow {
         let (link, head) = (self.link(peer), self.head(peer, scope));
         self.write(|tx| tx.acknowledged(&link, scope, head.seq, &[], AT));
+        link
     }
 
     fn look(&mut self, peer: u8, scope: ScopeId, look: Look) -> Found {
@@ -289,6 +296,24 @@ fn whom_a_person_lets_go_stays_until_she_has_arrived() {
     assert!(la.standing(mary.id).starts_with("read_only"), "{}", la.standing(mary.id));
     hub.acknowledged(SF_NODE, SF);
     la.take(HUB, hub.page(LA_NODE, LA, 2));
+    assert!(la.standing(mary.id).starts_with("gone"), "{}", la.standing(mary.id));
+}
+
+/// The simulation's seed 70029: a parent was put back to before somebody came to it, and had said earlier that it had
+/// committed everything.
+#[test]
+fn nobody_goes_before_the_parent_has_shown_that_it_was_not_put_back() {
+    let (mut hub, mut la) = (Node::hub(), Node::chapter(LA_NODE));
+    let mary = made(10, "Mary");
+    hub.add(&mary, &[LA]);
+    la.take(HUB, hub.page(LA_NODE, LA, 0));
+    hub.move_to(mary.id, None);
+    let up = la.link(HUB).id;
+    la.write(|tx| tx.unconfirmed(up));
+    la.take(HUB, hub.page(LA_NODE, LA, 1));
+    la.committed(HUB, LA);
+    assert!(la.standing(mary.id).starts_with("read_only"), "{}", la.standing(mary.id));
+    la.write(|tx| tx.confirmed(up, LA, AT));
     assert!(la.standing(mary.id).starts_with("gone"), "{}", la.standing(mary.id));
 }
 

@@ -52,10 +52,10 @@ impl Link {
             Next::Finished => {
                 let Some(scope) = self.scopes.get_mut(&id) else { return };
                 let Some(done) = scope.reconciling.take() else { return };
-                effects.push(Effect::Send(Frame::Head(scope.head())));
                 if done.adrift {
                     scope.feed_from(done.head(), effects);
                 }
+                effects.push(Effect::Send(Frame::Head(scope.head())));
                 // One of the feeds was found adrift after the last question: once more, and then from there.
                 if scope.adrift || (done.again && done.goes_on.is_none()) {
                     self.begin_reconciling(id, effects);

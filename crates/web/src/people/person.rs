@@ -70,6 +70,7 @@ struct PersonPage {
     joined: Option<String>,
     writable: bool,
     closed: &'static str,
+    elsewhere: bool,
     hub: bool,
     fields: Vec<FieldView>,
     contacts: Vec<(String, String)>,
@@ -151,11 +152,12 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
         problem,
         rung: settings.ladder.label(&her.rung).to_owned(),
         rung_class: format!("rung-{}", position + 1),
-        chapter: person.chapter_name.clone().unwrap_or_else(|| "Waiting for a chapter".to_owned()),
+        chapter: served_by(&person),
         why,
         joined: joined_words(her),
         writable: person.state == store::DocState::Live || person.state == store::DocState::Kept,
         closed: if person.state == store::DocState::ReadOnly { LEFT } else { UNREADABLE },
+        elsewhere: person.elsewhere,
         hub: site.node.is_hub(),
         fields: EDITED.iter().map(|name| FieldView { name, label: label(name), value: value_of(her, name) }).collect(),
         contacts: contacts(her),
@@ -185,6 +187,18 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
         private_fields,
         history,
     })
+}
+
+/// Her chapter, and whether others serve her, too.
+fn served_by(person: &PersonRow) -> String {
+    let others: Vec<&str> =
+        person.chapters.iter().filter(|slug| Some(*slug) != person.slug.as_ref()).map(String::as_str).collect();
+    match &person.chapter_name {
+        _ if person.elsewhere => "Served here beside her home chapter".to_owned(),
+        Some(name) if others.is_empty() => name.clone(),
+        Some(name) => format!("{name}, also served by {}", others.join(", ")),
+        None => "Waiting for a chapter".to_owned(),
+    }
 }
 
 fn value_of(her: &Supporter, name: &str) -> String {
