@@ -3,13 +3,16 @@
 use axum::Router;
 use axum::routing::get;
 use node::Node;
-use web::{NavItem, Site, assets, guarded, live, people_pages};
+use web::{NavItem, Site, assets, audit_page, guarded, live, people_pages};
 
 use crate::today;
 
 /// The pages in the rail.
-const NAV: &[NavItem] =
-    &[NavItem { href: "/", label: "Today", key: "t" }, NavItem { href: "/people", label: "People", key: "p" }];
+const NAV: &[NavItem] = &[
+    NavItem { href: "/", label: "Today", key: "t" },
+    NavItem { href: "/people", label: "People", key: "p" },
+    NavItem { href: "/audit", label: "Audit", key: "a" },
+];
 
 pub(crate) fn router(node: &Node) -> Router {
     let site = Site { node: node.clone(), nav: NAV };
@@ -19,6 +22,7 @@ pub(crate) fn router(node: &Node) -> Router {
         .route("/livez", get(|| async { "alive" }))
         .route("/readyz", get(today::ready))
         .merge(people_pages())
+        .merge(audit_page())
         .with_state(site)
         .merge(assets());
     guarded(router, &[])

@@ -41,6 +41,9 @@ pub(crate) enum Command {
         /// Where chapters are accepted [default: 127.0.0.1:8443]
         #[arg(long, value_name = "ADDR")]
         grpc: Option<String>,
+        /// A reverse proxy in front of the pages, as a network: its word on who asks is taken. Can be given more than once
+        #[arg(long, value_name = "CIDR")]
+        trusted_proxy: Vec<String>,
     },
     /// Chapters and where they work
     #[command(subcommand)]
@@ -76,7 +79,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  hub-node locate --postal-code 90012\n  hub-node locate --region California --json"
     )]
     Locate(Locate),
-    /// Sign-ups from files
+    /// Sign-ups from files, and sign-ups that are held for review
     #[command(subcommand)]
     Signup(Signup),
     /// People who wait for a chapter
@@ -183,6 +186,33 @@ pub(crate) enum Signup {
         /// Check and place every row, store nothing
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Sign-ups beyond a limit: answered as any other, and neither counted nor placed until somebody has looked
+    #[command(subcommand)]
+    Held(Held),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Held {
+    /// List them, the oldest first, with why
+    #[command(after_help = "Example:\n  hub-node signup held list")]
+    List,
+    /// Let some through: each is placed now, with the time when it was posted
+    #[command(after_help = "Examples:\n  hub-node signup held release 2f6d1c0a\n  hub-node signup held release --all")]
+    Release {
+        /// Their ids
+        #[arg(value_name = "ID", required_unless_present = "all")]
+        ids: Vec<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+    /// Drop some: nothing of them is kept
+    #[command(after_help = "Example:\n  hub-node signup held drop 2f6d1c0a")]
+    Drop {
+        /// Their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
     },
 }
 

@@ -9,8 +9,9 @@ use store::{Filter, Page};
 use web::person_json;
 
 use crate::arguments::{Arguments, Command, Locate, NodeCommand, PROGRAM, Signup, Unplaced};
+use crate::door::Door;
 use crate::routing::Routing;
-use crate::{between, chapters, import, site};
+use crate::{between, chapters, held, import, site};
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { globals, command } = arguments;
@@ -21,7 +22,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())
         }
-        Command::Serve { http, grpc } => {
+        Command::Serve { http, grpc, trusted_proxy } => {
             let node = globals.open(PROGRAM)?;
             let config = Config::read(node.directory())?;
             let pick = |flag: Option<String>, configured: Option<String>, default: &str| {
@@ -29,10 +30,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             };
             let http = pick(http, config.http, "127.0.0.1:8080");
             let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
-            serve(
-                &node,
-                ServePlan { http, grpc, router: site::router(&node), beside: Some(between::keep_placing(&node)) },
-            )
+            let proxies = if trusted_proxy.is_empty() { config.trusted_proxies } else { trusted_proxy };
+            let router = site::router(&node, Door::new(config.sign_up_limits, &proxies)?);
+            serve(&node, ServePlan { http, grpc, router, beside: Some(between::keep_placing(&node)) })
         }
         Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out),
         Command::Sync => sync(&globals.open(PROGRAM)?, "the hub above", out),
@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Node(NodeCommand::List) => nodes(&globals.open(PROGRAM)?, out),
         Command::Locate(place) => locate(&globals.open(PROGRAM)?, &place, out),
         Command::Signup(Signup::Import { file, dry_run }) => import::run(&globals.open(PROGRAM)?, &file, dry_run, out),
+        Command::Signup(Signup::Held(command)) => held::run(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Unplaced(command) => unplaced(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Shared(command) => run_shared(&globals, PROGRAM, &command, out, &by),
     }

@@ -7,6 +7,8 @@ mod arguments;
 mod between;
 mod chapters;
 mod commands;
+mod door;
+mod held;
 mod import;
 mod osdi;
 mod pages;

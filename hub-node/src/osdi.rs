@@ -1,26 +1,28 @@
 //! The public sign-up endpoint: OSDI's person signup helper.
 //!
 //! **Invariant:** the answer is built only from what was posted and where that would be placed; it says nothing of who is
-//! known here.
+//! known here, nor of limits.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE,
 };
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use model::{ChapterCard, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin, Timestamp};
-use node::{Node, NodeError, Posted, Priority, SignedUp};
+use model::{ChapterCard, DocId, EventId, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin, Timestamp};
+use node::{Filled, Node, NodeError, Posted, Priority};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::Answered;
 use web::Problem;
 
+use crate::door::Comes;
 use crate::site::Hub;
 
 /// Where OSDI's helper is.
@@ -36,11 +38,12 @@ const KEY_BYTES_MAX: usize = 255;
 
 pub(crate) async fn sign_up(
     State(hub): State<Hub>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let answer = match body {
-        Ok(body) => tokio::task::spawn_blocking(move || answer(&hub, &headers, &body)).await,
+        Ok(body) => tokio::task::spawn_blocking(move || answer(&hub, peer, &headers, &body)).await,
         Err(_) => {
             let words = format!("a sign-up has at most {SIGN_UP_BODY_BYTES_MAX} bytes");
             return (CORS, Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words)).into_response();
@@ -80,7 +83,7 @@ impl Drop for KeyHeld<'_> {
     }
 }
 
-fn answer(hub: &Hub, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
+fn answer(hub: &Hub, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
     let node = &hub.site.node;
     let failed = |error: NodeError| Problem::from(&error);
     let request: [u8; 32] = Sha256::digest(body).into();
@@ -101,12 +104,17 @@ fn answer(hub: &Hub, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem
             if errors.of("body").is_some() { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         Problem { fields: errors.0.clone(), ..Problem::new(status, "invalid", errors.to_string()) }
     })?;
-    let taken = take(hub, sign_up, SignUpOrigin::Api).map_err(failed)?;
+    let comes = hub.door.comes(peer, headers, Filled::default());
+    let taken = take(hub, sign_up, SignUpOrigin::Api, comes).map_err(failed)?;
     let body = taken.json(node.now()).to_string();
     if let Some(key) = key {
-        let (kept, person, at) = (body.clone(), taken.done.person, node.now());
-        node.write(Priority::Interactive, move |tx| tx.keep_answer((&key, &request), &kept, person, at))
-            .map_err(failed)?;
+        let (kept, at) = (body.clone(), node.now());
+        let (person, receipt) = (taken.person, taken.receipt);
+        let keep = move |tx: &store::Tx<'_>| match person {
+            Some(person) => tx.keep_answer((&key, &request), &kept, person, at),
+            None => tx.keep_held_answer((&key, &request), &kept, receipt, at),
+        };
+        node.write(Priority::Interactive, keep).map_err(failed)?;
     }
     Ok(body)
 }
@@ -123,18 +131,30 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Problem> {
 /// A sign-up that was taken, with all that may be said about it.
 pub(crate) struct Taken {
     sign_up: SignUp,
-    done: SignedUp,
+    receipt: EventId,
+    /// Who it is; nobody yet while it is held.
+    person: Option<DocId>,
     pub(crate) placement: atlas::Placement,
     pub(crate) card: Option<ChapterCard>,
 }
 
-/// Places and stores a sign-up. Blocks.
-pub(crate) fn take(hub: &Hub, sign_up: SignUp, origin: SignUpOrigin) -> Result<Taken, NodeError> {
+/// Places and stores a sign-up; beyond a limit it is stored and placed later. What is said about it is the same. Blocks.
+pub(crate) fn take(hub: &Hub, sign_up: SignUp, origin: SignUpOrigin, comes: Comes) -> Result<Taken, NodeError> {
+    let node = &hub.site.node;
     let placement = hub.routing.place(&sign_up)?;
-    let posted = Posted { sign_up, origin, placement: placement.fact() };
-    let done = hub.site.node.sign_up(&posted)?;
-    let card = card_of(&hub.site.node, &placement)?;
-    Ok(Taken { sign_up: posted.sign_up, done, placement, card })
+    let (sign_up, receipt, person) = match hub.door.why_held(comes, &sign_up.emails, node.now()) {
+        Some(why) => {
+            let receipt = node.hold_sign_up(&sign_up, origin, why)?;
+            (sign_up, receipt, None)
+        }
+        None => {
+            let posted = Posted { sign_up, origin, placement: placement.fact() };
+            let done = node.sign_up(&posted)?;
+            (posted.sign_up, done.receipt, Some(done.person))
+        }
+    };
+    let card = card_of(node, &placement)?;
+    Ok(Taken { sign_up, receipt, person, placement, card })
 }
 
 /// The card of the chapter where something was placed.
@@ -146,7 +166,7 @@ impl Taken {
     /// The posted fields as an OSDI person, and where they belong.
     fn json(&self, now: Timestamp) -> Value {
         let posted = &self.sign_up;
-        let receipt = self.done.receipt.to_string();
+        let receipt = self.receipt.to_string();
         let status = |channel: model::Channel| {
             let said = posted.consents.iter().find(|said| said.channel == channel);
             said.map(|said| if said.state == model::ConsentState::Granted { "subscribed" } else { "unsubscribed" })

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use store::{ChapterRow, Filter, LinkStanding, Page, PersonRow};
 use web::{Form, Problem, Shell, WebError, ago, blocking, chapter_json, html, person_json, working_as};
 
+use crate::held::{self, HeldLine};
 use crate::routing::read_set;
 use crate::site::Hub;
 
@@ -80,6 +81,7 @@ struct NetworkPage {
     people: u64,
     rungs: Vec<RungFigure>,
     waiting: u64,
+    held: u64,
     conflicts: u64,
     proposals: u64,
     labels: Vec<String>,
@@ -121,6 +123,8 @@ struct UnplacedPage {
     reasons: Vec<(String, u64)>,
     people: Vec<WaitingLine>,
     chapters: Vec<(String, String)>,
+    held: Vec<HeldLine>,
+    held_count: u64,
     problem: Option<String>,
 }
 
@@ -138,6 +142,7 @@ pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Resul
             people: tally.supporters,
             rungs: figures(&ladder, &tally.rungs),
             waiting: tally.waiting,
+            held: node.read(|read| read.held_count())?,
             conflicts: tally.conflicts,
             proposals: tally.proposals,
             labels: labels(&ladder),
@@ -198,6 +203,7 @@ fn waiting(hub: &Hub) -> Result<Vec<PersonRow>, NodeError> {
 
 fn unplaced_page(hub: &Hub, by: &str, problem: Option<String>) -> Result<UnplacedPage, WebError> {
     let people = waiting(hub)?;
+    let (held, held_count) = held::shown(&hub.site.node)?;
     let (reasons, chapters) = hub.site.node.read(|read| Ok((read.waiting_by_reason()?, read.chapters()?)))?;
     let now = hub.site.node.now();
     let line = |person: &PersonRow| {
@@ -213,6 +219,8 @@ fn unplaced_page(hub: &Hub, by: &str, problem: Option<String>) -> Result<Unplace
         reasons: reasons.into_iter().map(|(reason, count)| (reason.replace('_', " "), count)).collect(),
         people: people.iter().map(line).collect(),
         chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
+        held,
+        held_count,
         problem,
     })
 }

@@ -1,11 +1,14 @@
 //! The hub's own sign-up form, its answer page, and finding a chapter by postal code.
 
+use std::net::SocketAddr;
+
 use askama::Template;
 use atlas::PostalCode;
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use model::{ChapterCard, FieldErrors, PostalAddress, SignUp, SignUpOrigin};
+use model::{ChapterCard, FieldErrors, PostalAddress, SignUp, SignUpOrigin, Timestamp};
+use node::Filled;
 use serde::Deserialize;
 use web::{Form, Shell, WebError, blocking, html, working_as};
 
@@ -22,6 +25,11 @@ struct Field {
     value: String,
     error: Option<String>,
 }
+
+/// A field that people do not see and programs fill.
+const HONEYPOT: &str = "website";
+/// When the form was shown, in Unix ms.
+const SHOWN: &str = "shown";
 
 /// Name, label, input type, autocomplete, hint.
 const FIELDS: [(&str, &str, &str, &str, &str); 7] = [
@@ -42,6 +50,7 @@ struct SignUpPage {
     problem: Option<String>,
     chapters: Vec<(String, String)>,
     chosen: String,
+    shown: String,
 }
 
 #[derive(Template)]
@@ -104,6 +113,8 @@ fn page(hub: &Hub, by: &str, form: &Form, errors: &FieldErrors) -> Result<SignUp
         problem: elsewhere.map(|error| error.message.clone()),
         chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
         chosen: form.get("chapter").unwrap_or_default().to_owned(),
+        // Whoever mends a mistake goes on with the same form.
+        shown: form.get(SHOWN).map_or_else(|| hub.site.node.now().as_millis().to_string(), str::to_owned),
     })
 }
 
@@ -112,7 +123,12 @@ pub(crate) async fn form(State(hub): State<Hub>, headers: HeaderMap) -> Result<R
     Ok(html(&blocking(move || page(&hub, &by, &Form::default(), &FieldErrors::default())).await?))
 }
 
-pub(crate) async fn post(State(hub): State<Hub>, headers: HeaderMap, form: Form) -> Result<Response, WebError> {
+pub(crate) async fn post(
+    State(hub): State<Hub>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    form: Form,
+) -> Result<Response, WebError> {
     let by = working_as(&headers);
     blocking(move || {
         let country = hub.site.node.row().country.clone();
@@ -124,7 +140,9 @@ pub(crate) async fn post(State(hub): State<Hub>, headers: HeaderMap, form: Form)
             }
         };
         let given_name = sign_up.fields.get("given_name").map_or_else(String::new, |name| name.expose().to_owned());
-        let taken = take(&hub, sign_up, SignUpOrigin::Form)?;
+        let shown = form.get(SHOWN).and_then(|shown| shown.parse().ok()).map(Timestamp::from_millis);
+        let filled = Filled { honeypot: form.get(HONEYPOT).is_some(), shown };
+        let taken = take(&hub, sign_up, SignUpOrigin::Form, hub.door.comes(peer, &headers, filled))?;
         let shell = hub.site.shell("You are in", "/signup", &by)?;
         Ok(html(&SignedUpPage { shell, given_name, place: place(&taken.placement, taken.card.as_ref()) }))
     })

@@ -5,10 +5,11 @@ use axum::extract::FromRef;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use node::Node;
-use web::{NavItem, Site, assets, guarded, live, people_pages};
+use web::{NavItem, Site, assets, audit_page, guarded, live, people_pages};
 
+use crate::door::Door;
 use crate::routing::Routing;
-use crate::{osdi, pages, sign_up_page};
+use crate::{held, osdi, pages, sign_up_page};
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
@@ -27,6 +28,7 @@ pub(crate) struct Hub {
     pub(crate) site: Site,
     pub(crate) routing: Routing,
     pub(crate) keys: osdi::KeysInUse,
+    pub(crate) door: Door,
 }
 
 impl FromRef<Hub> for Site {
@@ -35,19 +37,22 @@ impl FromRef<Hub> for Site {
     }
 }
 
-pub(crate) fn router(node: &Node) -> Router {
+pub(crate) fn router(node: &Node, door: Door) -> Router {
     let hub = Hub {
         site: Site { node: node.clone(), nav: NAV },
         routing: Routing::new(node),
         keys: osdi::KeysInUse::default(),
+        door,
     };
-    let people = people_pages().with_state(hub.site.clone());
+    let people = people_pages().merge(audit_page()).with_state(hub.site.clone());
     let router = Router::new()
         .route("/", get(pages::network))
         .route("/chapters", get(pages::chapters))
         .route("/chapters/{slug}", get(pages::chapter))
         .route("/unplaced", get(pages::unplaced))
         .route("/unplaced/{id}/assign", post(pages::assign))
+        .route("/held/release", post(held::release_shown))
+        .route("/held/{id}/{act}", post(held::act))
         .route("/signup", get(sign_up_page::form).post(sign_up_page::post))
         .route("/find", get(sign_up_page::find))
         .route("/live", get(live))

@@ -1,6 +1,7 @@
 //! Runs the real programs in directories of their own.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use serde_json::Value;
 
 /// How long something may take that has to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What commands said to stderr, in a node's directory.
+const COMMANDS_LOG: &str = "commands.log";
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -54,6 +57,8 @@ pub struct Node {
     serving: Option<Serving>,
     /// Whether each command is printed, for a person who looks on.
     pub tell: bool,
+    /// Whether it logs whatever it can, and what commands say to stderr is kept beside its log.
+    pub logs_everything: bool,
     ports: (u16, u16),
 }
 
@@ -67,12 +72,26 @@ struct Serving {
 impl Node {
     /// A hub in a directory.
     pub fn hub(data: &Path) -> Self {
-        Self { program: "hub-node", data: data.to_owned(), serving: None, tell: false, ports: (0, 0) }
+        Self {
+            program: "hub-node",
+            data: data.to_owned(),
+            serving: None,
+            tell: false,
+            logs_everything: false,
+            ports: (0, 0),
+        }
     }
 
     /// A chapter in a directory.
     pub fn chapter(data: &Path) -> Self {
-        Self { program: "chapter-node", data: data.to_owned(), serving: None, tell: false, ports: (0, 0) }
+        Self {
+            program: "chapter-node",
+            data: data.to_owned(),
+            serving: None,
+            tell: false,
+            logs_everything: false,
+            ports: (0, 0),
+        }
     }
 
     /// Runs a command to its end.
@@ -87,6 +106,9 @@ impl Node {
         }
         let mut command = Command::new(program(self.program)?);
         command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null());
+        if self.logs_everything {
+            command.env("RUST_LOG", "trace");
+        }
         let output = command.output().with_context(|| format!("running {}", self.program))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         let outcome = Outcome {
@@ -94,6 +116,10 @@ impl Node {
             stdout: text(&output.stdout),
             stderr: text(&output.stderr),
         };
+        if self.logs_everything && self.data.is_dir() {
+            let mut log = OpenOptions::new().create(true).append(true).open(self.data.join(COMMANDS_LOG))?;
+            log.write_all(&output.stderr)?;
+        }
         Ok(outcome)
     }
 
@@ -130,9 +156,12 @@ impl Node {
         if self.tell {
             say(&format!("$ {} --data {} {} &", self.program, self.data.display(), arguments.join(" ")));
         }
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("serve.log"))?;
+        let log = OpenOptions::new().create(true).append(true).open(self.data.join("serve.log"))?;
         let mut command = Command::new(program(self.program)?);
         command.arg("--data").arg(&self.data).args(&arguments);
+        if self.logs_everything {
+            command.env("RUST_LOG", "trace");
+        }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
         let mut line = String::new();
         let stdout = child.stdout.take().context("the program's output")?;
@@ -208,6 +237,12 @@ impl Node {
         std::fs::read_to_string(self.data.join("serve.log")).unwrap_or_default()
     }
 
+    /// Everything that it and its commands said to stderr, where everything is logged.
+    pub fn said(&self) -> String {
+        let commands = std::fs::read_to_string(self.data.join(COMMANDS_LOG)).unwrap_or_default();
+        format!("{}{commands}", self.log())
+    }
+
     /// Whether a text is in any file of its directory, the log left out.
     ///
     /// # Errors
@@ -251,6 +286,5 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Resu
 
 /// Says something to a person who looks on.
 pub fn say(line: &str) {
-    use std::io::Write as _;
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

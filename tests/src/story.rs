@@ -73,6 +73,12 @@ impl Story {
         }
     }
 
+    /// Lets every program log whatever it can.
+    pub fn log_everything(&mut self) {
+        self.hub.logs_everything = true;
+        self.chapters.iter_mut().for_each(|chapter| chapter.logs_everything = true);
+    }
+
     /// Tells the whole story.
     ///
     /// # Errors

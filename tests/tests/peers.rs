@@ -116,6 +116,13 @@ impl Cast {
         assert!(grown < GROWTH_KIB_MAX, "the hub grew by {grown} KiB");
     }
 
+    /// What the hub's audit log says that was refused, the newest first.
+    fn attempts(&self) -> Vec<String> {
+        let log = self.hub.json(&["audit"]).unwrap();
+        let refused = log["audit"].as_array().unwrap().iter().filter(|row| row["what"] == "refused");
+        refused.map(|row| row["detail"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// A word on the hostile link, as the hub's organiser reads it.
     fn hostile_link(&self, word: &str) -> anyhow::Result<String> {
         let status = self.hub.json(&["status"])?;
@@ -346,6 +353,8 @@ fn a_flood_of_small_batches_waits_for_the_disk_and_nobody_else_does() {
     });
     assert!(answers > 0, "the flood never began");
     cast.goes_on();
+    let attempts = cast.attempts();
+    assert!((1..=20).contains(&attempts.len()), "a flood does not fill the audit log: {} rows", attempts.len());
 }
 
 #[test]
@@ -372,6 +381,10 @@ fn frames_out_of_place_end_the_link_in_words_and_nobody_elses() {
         cast.a_sign_up_arrives();
     }
     cast.goes_on();
+    let attempts = cast.attempts();
+    for words in ["a scope that is not on its link", "an acknowledgement of what was not sent"] {
+        assert!(attempts.iter().any(|attempt| attempt == words), "{words} is in the audit log: {attempts:?}");
+    }
 }
 
 #[test]

@@ -126,6 +126,9 @@ fn g5_what_a_chapter_wrote_to_someone_who_is_no_longer_its_own_is_listed_for_it(
     // The hub knows that it refused something, and keeps nothing of what it was.
     let theirs = hub.json(&["refused", "list"]).unwrap();
     assert!(theirs["refused"][0]["whose"] == "theirs" && !theirs.to_string().contains("Browne"), "{theirs}");
+    let log = hub.json(&["audit"]).unwrap();
+    let attempt = log["audit"].as_array().unwrap().iter().find(|row| row["what"] == "refused").unwrap();
+    assert_eq!((&attempt["about"], &attempt["detail"]), (&mary.as_str().into(), &"not its own".into()), "{log}");
     for row in &listed {
         la.run(&["refused", "dismiss", row["id"].as_str().unwrap()]).unwrap();
     }

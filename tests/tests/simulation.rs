@@ -59,3 +59,9 @@ fn seed_1_what_was_missing_is_not_missing_once_it_has_come() {
 fn seed_0_a_late_fold_is_not_an_acknowledgement_ahead() {
     simulate(0, STEPS).expect("the run stands");
 }
+
+/// A copy of a directory held somebody whom it had made, without the hub's word; told of nothing, it took itself for her home.
+#[test]
+fn seed_80428_who_holds_somebody_without_the_parents_word_is_told_her_place() {
+    simulate(80_428, STEPS).expect("the run stands");
+}

@@ -8,8 +8,8 @@ use store::{LedgerRule, NodeKind};
 
 use crate::{Failure, Out};
 
-pub(crate) fn backup(node: &Node, file: &Path, out: Out) -> Result<(), Failure> {
-    let bytes = node.backup(file)?;
+pub(crate) fn backup(node: &Node, file: &Path, out: Out, by: &str) -> Result<(), Failure> {
+    let bytes = node.backup(file, by)?;
     out.result(&json!({"file": file, "bytes": bytes}), || {
         format!("{} holds everything, {} KiB. It has names in it: keep it safe", file.display(), bytes / 1024)
     });
@@ -21,8 +21,9 @@ pub(crate) fn restore(
     file: &Path,
     (kind, rule): (NodeKind, LedgerRule),
     out: Out,
+    by: &str,
 ) -> Result<(), Failure> {
-    let restored = node::restore(directory, file, kind, rule)?;
+    let restored = node::restore(directory, file, kind, rule, by)?;
     let made = json!({
         "node": restored.node.node_id.to_string(), "incarnation": restored.node.incarnation.to_string(),
         "backup_made": restored.made, "before": restored.before,

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use node::SignUpLimits;
 use serde::Deserialize;
 
 use crate::Failure;
@@ -17,6 +18,12 @@ pub struct Config {
     pub http: Option<String>,
     /// Where children are accepted, at a hub.
     pub grpc: Option<String>,
+    /// Reverse proxies in front of a hub, as networks: `["10.0.0.0/8"]`. Whom they forward for is believed from them only.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Beyond which sign-ups at a hub are held for review.
+    #[serde(default)]
+    pub sign_up_limits: SignUpLimits,
 }
 
 impl Config {

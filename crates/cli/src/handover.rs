@@ -19,20 +19,21 @@ pub(crate) fn run(
     program: Program,
     asked: (Option<&Path>, Option<&Handover>),
     out: Out,
+    by: &str,
 ) -> Result<(), Failure> {
     match asked {
-        (Some(file), None) => hand_over(&globals.open(program)?, file, program, out),
+        (Some(file), None) => hand_over(&globals.open(program)?, file, program, out, by),
         (None, Some(Handover::Open { file, passphrase_file })) => {
-            open(&globals.directory(program)?, file, passphrase_file.as_deref(), program, out)
+            open(&globals.directory(program)?, (file, passphrase_file.as_deref()), program, out, by)
         }
-        (None, Some(Handover::Cancel)) => cancel(&globals.open(program)?, out),
+        (None, Some(Handover::Cancel)) => cancel(&globals.open(program)?, out, by),
         (None, None) | (Some(_), Some(_)) => {
             Err(Failure::usage("say one of `handover FILE`, `handover open FILE` and `handover cancel`"))
         }
     }
 }
 
-fn hand_over(node: &Node, file: &Path, program: Program, out: Out) -> Result<(), Failure> {
+fn hand_over(node: &Node, file: &Path, program: Program, out: Out, by: &str) -> Result<(), Failure> {
     node.may_hand_over(file)?;
     let exchange = match exchange(node)? {
         None => "none",
@@ -48,7 +49,7 @@ fn hand_over(node: &Node, file: &Path, program: Program, out: Out) -> Result<(),
             "refused"
         }
     };
-    let made = node.hand_over(file)?;
+    let made = node.hand_over(file, by)?;
     let (passphrase, counted) = (made.passphrase.to_string(), made.inventory);
     let shown = json!({
         "file": file.display().to_string(), "passphrase": passphrase, "state_hash": counted.state_hash.to_string(),
@@ -83,13 +84,13 @@ fn exchange(node: &Node) -> Result<Option<SyncOutcome>, Failure> {
 
 fn open(
     directory: &Path,
-    file: &Path,
-    passphrase_file: Option<&Path>,
+    (file, passphrase_file): (&Path, Option<&Path>),
     program: Program,
     out: Out,
+    by: &str,
 ) -> Result<(), Failure> {
     let passphrase = read_passphrase(passphrase_file)?;
-    let taken = node::take_over(directory, file, &passphrase, program.kind)?;
+    let taken = node::take_over(directory, file, &passphrase, program.kind, by)?;
     let counted = taken.inventory;
     let made = json!({
         "node": taken.node.node_id.to_string(), "name": taken.node.name, "kind": taken.node.kind.word(),
@@ -135,8 +136,8 @@ fn first_line(from: impl BufRead, name: &str) -> Result<Passphrase, Failure> {
     Ok(line.trim().parse::<Passphrase>()?)
 }
 
-fn cancel(node: &Node, out: Out) -> Result<(), Failure> {
-    let at = node.take_back()?;
+fn cancel(node: &Node, out: Out, by: &str) -> Result<(), Failure> {
+    let at = node.take_back(by)?;
     out.result(&json!({"node": node.id().to_string(), "handed_over_at": at, "cancelled": true}), || {
         format!(
             "{} lives here again: the hand-over of {} is taken back. Destroy its file. If the new machine came up after \

@@ -10,6 +10,9 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{Failure, Out, runtime};
 
@@ -17,6 +20,10 @@ use crate::{Failure, Out, runtime};
 const WARM_AFTER: Duration = Duration::from_secs(2);
 /// How long open pages may take to end after a signal: they are live streams that never end by themselves.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Our crates, as they stand before what is logged.
+const OURS: [&str; 10] =
+    ["model", "record", "atlas", "engine", "store", "node", "web", "cli", "hub_node", "chapter_node"];
 
 /// What to serve.
 pub struct ServePlan {
@@ -44,9 +51,7 @@ impl std::fmt::Debug for ServePlan {
 /// # Errors
 /// When an address can't be listened on, or another process serves the node.
 pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // A second subscriber in one process (a test) is no failure.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    start_log();
     let http = loopback_only(&plan.http, "the pages")?;
     let grpc = plan.grpc.as_deref().map(|address| loopback_only(address, "the port for children")).transpose()?;
     let runtime = runtime()?;
@@ -56,6 +61,21 @@ pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
     let outcome = runtime.block_on(run(node, http, grpc, plan.router));
     runtime.shutdown_timeout(GRACE);
     outcome
+}
+
+/// Logs to stderr what `RUST_LOG` asks for. Only our crates say more than `info`, whatever it asks for: they log ids. Below
+/// that libraries print what they carry (automerge every value that it writes, h2 the head of every call with its token,
+/// hyper, tonic, rustls and tower what passes through them), and nobody's name may end in a log.
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ceiling = filter_fn(|said| {
+        let of = said.target().split("::").next().unwrap_or_default();
+        OURS.contains(&of) || *said.level() <= LevelFilter::INFO
+    });
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A second subscriber in one process (a test) is no failure.
+    let _ = tracing_subscriber::registry().with(filter).with(ceiling).with(log).try_init();
+    tracing::debug!(ours = OURS.join(" "), "only these say more than info");
 }
 
 async fn run(node: &Node, http: SocketAddr, grpc: Option<SocketAddr>, router: Router) -> Result<(), Failure> {
@@ -75,7 +95,9 @@ async fn run(node: &Node, http: SocketAddr, grpc: Option<SocketAddr>, router: Ro
     }
     Out::line(&json!({"listening": listening, "node": node.id().to_string(), "pid": std::process::id()}).to_string());
     Out::note(&format!("{} is open at http://{bound}", node.row().name));
-    let pages = tokio::spawn(async move { axum::serve(listener, router).await });
+    // Who asks stands beside a request: the public sign-up counts by it.
+    let pages = router.into_make_service_with_connect_info::<SocketAddr>();
+    let pages = tokio::spawn(async move { axum::serve(listener, pages).await });
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -1,6 +1,7 @@
 //! The commands that are the same at both programs.
 
 mod arguments;
+mod audit;
 mod going;
 mod merging;
 mod refused;

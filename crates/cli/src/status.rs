@@ -40,6 +40,7 @@ pub(crate) fn status(node: &Node, out: Out) -> Result<(), Failure> {
         }
         let needs = [
             (tally.waiting, "waiting for a chapter"),
+            (made["held"].as_u64().unwrap_or(0), "sign-ups held for review (`signup held list`)"),
             (tally.conflicts, "with a conflict"),
             (tally.proposals, "proposals"),
             (tally.quarantined, "records that could not be read (`people unreadable`)"),

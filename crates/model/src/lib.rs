@@ -5,6 +5,7 @@
 //! Knows nothing of Automerge, SQL, sockets or pages.
 
 mod address;
+mod audit;
 mod card;
 mod event;
 mod id;
@@ -20,6 +21,7 @@ mod supporter;
 mod time;
 
 pub use address::{PostalAddress, normalise_country, normalise_region};
+pub use audit::AuditKind;
 pub use card::ChapterCard;
 pub use event::{AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Event, MoveKind, PlacementFact, SignUpOrigin};
 pub use id::{

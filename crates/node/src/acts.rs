@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Channel, ConsentState, Date, DocId, Event, EventId, Evidence,
-    Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp, SignUpOrigin, Supporter,
-    Timestamp,
+    AnswerKind, AskKind, AttemptHow, AttemptResult, AuditKind, Body, Channel, ConsentState, Date, DocId, Event,
+    EventId, Evidence, Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp, SignUpOrigin,
+    Supporter, Timestamp,
 };
 use record::{Write, from_sign_up};
 use store::{
-    DocState, Edited, Loaded, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind, PersonRow, ProposalState,
-    Resolved, StoreError,
+    DocState, Edited, Loaded, NewAudit, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind, PersonRow,
+    ProposalState, Resolved, StoreError,
 };
 
 use crate::sign_up::{reaches_of, was_erased};
@@ -87,6 +87,8 @@ pub(crate) struct Plan {
     proposals: Option<(EventId, Vec<store::NewProposal>)>,
     places: Option<ScopeId>,
     transfer: Option<NewTransfer>,
+    releases: Option<EventId>,
+    audits: Vec<NewAudit>,
 }
 
 impl Plan {
@@ -113,9 +115,23 @@ impl Plan {
         self
     }
 
+    /// With a held sign-up that this is, and that is held no more.
+    pub(crate) fn releasing(mut self, held: EventId) -> Self {
+        self.releases = Some(held);
+        self
+    }
+
+    /// With a row of the audit log.
+    pub(crate) fn auditing(mut self, said: NewAudit) -> Self {
+        self.audits.push(said);
+        self
+    }
+
     fn is_empty(&self) -> bool {
         self.writes.is_empty()
             && self.transfer.is_none()
+            && self.releases.is_none()
+            && self.audits.is_empty()
             && self.notes.is_empty()
             && self.ends.is_none()
             && self.proposals.is_none()
@@ -165,7 +181,7 @@ impl Node {
             if plan.is_empty() {
                 return Ok(());
             }
-            let Plan { writes, notes, ends, proposals, places, transfer } = plan;
+            let Plan { writes, notes, ends, proposals, places, transfer, releases, audits } = plan;
             let mut loaded = loaded;
             let stamp = self.stamp(by);
             let written = loaded.record.edit(&writes, &stamp);
@@ -185,6 +201,8 @@ impl Node {
                 if let Some(transfer) = &transfer {
                     tx.propose_transfer(transfer)?;
                 }
+                releases.map_or(Ok(()), |held| tx.end_held(held, Some(document)))?;
+                audits.iter().try_for_each(|said| tx.audit(said))?;
                 places.map_or(Ok(()), |chapter| tx.place(document, chapter))
             });
             match committed {
@@ -487,7 +505,10 @@ impl Node {
         let goes = |record: &PersonRow| record.chapter.is_none() && record.state == DocState::Live;
         let others = records.iter().filter(|record| goes(record)).map(|record| record.supporter.id);
         for record in std::iter::once(person).chain(others.filter(|record| *record != person)) {
-            self.edit(record, by, |_, _| Ok(Plan { places: Some(chapter.scope), ..Plan::event(&placed) }))?;
+            let said = self.audit_by(AuditKind::Placed, by).about(record).detail(format!("to {}", chapter.slug));
+            self.edit(record, by, |_, _| {
+                Ok(Plan { places: Some(chapter.scope), ..Plan::event(&placed).auditing(said.clone()) })
+            })?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use model::Timestamp;
-use store::{LedgerRule, NodeKind, Restored, Store, StoreError, private_directory};
+use model::{AuditKind, Timestamp};
+use store::{LedgerRule, NewAudit, NodeKind, Restored, Store, StoreError, private_directory};
 
 use crate::lock::ServeLock;
 use crate::{Node, NodeError, Priority, draw};
@@ -15,12 +15,16 @@ impl Node {
     ///
     /// # Errors
     /// When the file is there already or can't be written.
-    pub fn backup(&self, file: &Path) -> Result<u64, NodeError> {
+    pub fn backup(&self, file: &Path, by: &str) -> Result<u64, NodeError> {
         // A copy that nobody is told of would be left when the note of it is refused.
         self.read(|read| read.lives_here())?;
         let at = draw::now();
         self.store().copy_to(file, at)?;
-        self.write(Priority::Interactive, move |tx| tx.set_backed_up(at))?;
+        let said = self.audit_by(AuditKind::BackedUp, by);
+        self.write(Priority::Interactive, move |tx| {
+            tx.set_backed_up(at)?;
+            tx.audit(&said)
+        })?;
         let found = std::fs::metadata(file);
         Ok(found.map_err(|error| NodeError::File("read", file.display().to_string(), error))?.len())
     }
@@ -40,12 +44,19 @@ impl Node {
 /// # Errors
 /// When the node serves or was handed over, the file is not a sound backup of this kind of node, or nothing says who was
 /// erased since: nothing was changed then.
-pub fn restore(directory: &Path, file: &Path, kind: NodeKind, rule: LedgerRule) -> Result<Restored, NodeError> {
+pub fn restore(
+    directory: &Path,
+    file: &Path,
+    kind: NodeKind,
+    rule: LedgerRule,
+    by: &str,
+) -> Result<Restored, NodeError> {
     private_directory(directory)?;
     let _lock = ServeLock::take(directory, &Arc::new(AtomicBool::new(false)))?;
     // The node lives on another machine: an older state of it must not begin to live here.
     if let Some(at) = Store::handed_over_in(directory) {
         return Err(StoreError::HandedOver(at).into());
     }
-    Ok(Store::restore(directory, file, kind, draw::incarnation(), (rule, draw::now()))?)
+    let (life, at) = ((kind, draw::incarnation()), draw::now());
+    Ok(Store::restore(directory, file, life, (rule, at), &NewAudit::new(AuditKind::Restored, at).by(by))?)
 }

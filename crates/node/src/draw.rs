@@ -21,6 +21,11 @@ pub(crate) fn doc_id() -> DocId {
     DocId::from_parts(now(), rand::random())
 }
 
+/// An id for somebody who came at another time than now.
+pub(crate) fn doc_id_of(at: Timestamp) -> DocId {
+    DocId::from_parts(at, rand::random())
+}
+
 pub(crate) fn event_id() -> EventId {
     EventId::from_parts(now(), rand::random())
 }

@@ -222,11 +222,31 @@ impl Driver<'_> {
 
     /// Tells the peer what it sent, in words. Only a frame of a newer version is its refusal; the rest is a bad line.
     async fn could_not_read(&self, error: &FromWireError) -> Ended {
+        if !matches!(error, FromWireError::UnknownCritical) {
+            self.audit_refused("a frame that can't be read");
+        }
         let reason = error.to_string();
         let bye = Frame::Bye(Bye { reason: reason.clone(), come_back: false });
         // It may be gone already: the words stand here, too.
         let _ = self.send(&bye).await;
         if matches!(error, FromWireError::UnknownCritical) { Ended::Refused(reason) } else { Ended::Garbled(reason) }
+    }
+
+    /// A peer that does not keep to the protocol stands in the audit log: it may be trying what it can do.
+    fn audit_breach(&self, error: &ProtocolError) {
+        match error {
+            ProtocolError::ForeignScope => self.audit_refused("a scope that is not on its link"),
+            ProtocolError::OutOfPlace(_) | ProtocolError::Gap { .. } | ProtocolError::TooMuch(_) => {
+                self.audit_refused("a frame against the protocol");
+            }
+            ProtocolError::AckAhead(_) => self.audit_refused("an acknowledgement of what was not sent"),
+            ProtocolError::NoCommonVersion { .. } | ProtocolError::Bye { .. } | ProtocolError::RolledBack => {}
+        }
+    }
+
+    fn audit_refused(&self, why: &'static str) {
+        let (link, at) = (self.link.clone(), draw::now());
+        drop(self.node.write_later(move |tx| tx.audit_refused(&link, why, (1, None), at)));
     }
 
     async fn open(&mut self) -> Result<(), Ended> {
@@ -320,6 +340,7 @@ impl Driver<'_> {
                     let (node, words) = (self.node.clone(), error.to_string());
                     return Err(Ended::Anew(blocking(move || node.copied_words()).await.unwrap_or(words)));
                 }
+                self.audit_breach(&error);
                 let anew = matches!(error, ProtocolError::Bye { come_back: true, .. });
                 let words = if let ProtocolError::Bye { reason, .. } = error { reason } else { error.to_string() };
                 return Err(if anew { Ended::Anew(words) } else { Ended::Refused(words) });

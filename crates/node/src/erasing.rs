@@ -2,9 +2,9 @@
 //!
 //! **Invariant:** she is hidden and not contacted from the moment of asking; a receipt follows only when the log is empty.
 
-use model::{Body, ConsentState, DocId, Personal, Sender};
+use model::{AuditKind, Body, ConsentState, DocId, Personal, Sender};
 use record::Write;
-use store::{Filter, Page, PersonRow};
+use store::{Filter, NewAudit, Page, PersonRow};
 
 use crate::acts::{Plan, event};
 use crate::{Node, NodeError, Priority, draw};
@@ -57,7 +57,7 @@ impl Node {
             return Err(NodeError::Refused("say why: `asked by phone` is enough".to_owned()));
         }
         if !self.read(|read| read.has_parent())? {
-            self.erase_now(person)?;
+            self.erase_now(person, by)?;
             return Ok(Erased::Now);
         }
         if her.erasure_asked {
@@ -67,7 +67,8 @@ impl Node {
         let state = ConsentState::Withdrawn;
         let said = event(None, by, Body::Consent { channel, sender, state, source: reason.clone() });
         let writes = vec![Write::event(&said), Write::do_not_contact(said.id), Write::erasure(true, said.id)];
-        self.edit(person, by, |_, _| Ok(Plan::writing(writes.clone())))?;
+        let asked = self.asks_erasure(person, by);
+        self.edit(person, by, |_, _| Ok(Plan::writing(writes.clone()).auditing(asked.clone())))?;
         Ok(Erased::Asked)
     }
 
@@ -80,20 +81,33 @@ impl Node {
             return Err(NodeError::Refused("nobody asked that she be deleted".to_owned()));
         }
         let id = draw::event_id();
-        self.edit(person, by, |_, _| Ok(Plan::writing(vec![Write::erasure(false, id)])))
+        let said = self.audit_by(AuditKind::ErasureWithdrawn, by).about(person);
+        self.edit(person, by, |_, _| Ok(Plan::writing(vec![Write::erasure(false, id)]).auditing(said.clone())))
     }
 
     /// A second administrator's word on what is over the limit of a day.
     ///
     /// # Errors
     /// When nothing waits for it.
-    pub fn approve_erasure(&self, person: DocId) -> Result<(), NodeError> {
-        self.write(Priority::Interactive, move |tx| tx.approve_erasure(person))
+    pub fn approve_erasure(&self, person: DocId, by: &str) -> Result<(), NodeError> {
+        let said = self.audit_by(AuditKind::ErasureApproved, by).about(person);
+        self.write(Priority::Interactive, move |tx| {
+            tx.approve_erasure(person)?;
+            tx.audit(&said)
+        })
     }
 
-    fn erase_now(&self, person: DocId) -> Result<(), NodeError> {
-        let (erasure, at) = (draw::erase_id(), draw::now());
-        self.write(Priority::Interactive, move |tx| tx.erase(person, erasure, at, None))?;
+    /// That a reason was given stands in the log; what it is goes with her.
+    fn asks_erasure(&self, person: DocId, by: &str) -> NewAudit {
+        self.audit_by(AuditKind::ErasureAsked, by).about(person).detail("with a reason")
+    }
+
+    fn erase_now(&self, person: DocId, by: &str) -> Result<(), NodeError> {
+        let (erasure, at, asked) = (draw::erase_id(), draw::now(), self.asks_erasure(person, by));
+        self.write(Priority::Interactive, move |tx| {
+            tx.audit(&asked)?;
+            tx.erase(person, erasure, at, None)
+        })?;
         self.scrub().map(drop)
     }
 

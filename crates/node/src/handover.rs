@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use model::Timestamp;
+use model::{AuditKind, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{DATABASE_FILE, Inventory, NodeKind, NodeRow, Store, StoreError, private_directory};
+use store::{DATABASE_FILE, Inventory, NewAudit, NodeKind, NodeRow, Store, StoreError, private_directory};
 
 use crate::belongings::{Belonging, Belongings, may_come, moving_file};
 use crate::lock::{LOCK_FILE, ServeLock};
@@ -106,15 +106,15 @@ impl Node {
     ///
     /// # Errors
     /// When the node serves, was handed over already, or the file can't be written: the node lives on here then.
-    pub fn hand_over(&self, file: &Path) -> Result<HandedOver, NodeError> {
+    pub fn hand_over(&self, file: &Path, by: &str) -> Result<HandedOver, NodeError> {
         self.check_place(file)?;
         let _lock = self.take_lock()?;
         folding::fold_all(self)?;
         let at = draw::now();
-        self.store().hand_over(at)?;
+        self.store().hand_over(at, &NewAudit::new(AuditKind::HandedOver, at).by(by))?;
         let made = self.pack(file, at);
         if made.is_err()
-            && let Err(error) = self.store().take_back()
+            && let Err(error) = self.store().take_back(&self.audit_by(AuditKind::HandOverCancelled, by))
         {
             // The node says so at the next command, and `handover cancel` mends it.
             tracing::error!(%error, "the mark of a hand-over that failed could not be taken away");
@@ -126,11 +126,11 @@ impl Node {
     ///
     /// # Errors
     /// When it was not handed over, or the database can't be written.
-    pub fn take_back(&self) -> Result<Timestamp, NodeError> {
+    pub fn take_back(&self, by: &str) -> Result<Timestamp, NodeError> {
         let _lock = ServeLock::take(self.directory(), &Arc::new(AtomicBool::new(false)))?;
         let nothing = || NodeError::Refused("this node was not handed over: there is nothing to take back".to_owned());
         let at = self.handed_over()?.ok_or_else(nothing)?;
-        self.store().take_back()?;
+        self.store().take_back(&self.audit_by(AuditKind::HandOverCancelled, by))?;
         Ok(at)
     }
 
@@ -265,6 +265,7 @@ pub fn take_over(
     file: &Path,
     passphrase: &Passphrase,
     kind: NodeKind,
+    by: &str,
 ) -> Result<TakenOver, NodeError> {
     let there = directory.exists();
     if there {
@@ -275,7 +276,8 @@ pub fn take_over(
     let locked = directory.join(LOCK_FILE).exists();
     let opening = directory.join(OPENING_FOLDER);
     let taken = ServeLock::take(directory, &Arc::new(AtomicBool::new(false))).and_then(|_lock| {
-        let taken = unpack(&opening, file, passphrase, kind).and_then(|(taken, names)| {
+        let said = NewAudit::new(AuditKind::TakenOver, draw::now()).by(by);
+        let taken = unpack(&opening, file, passphrase, (kind, &said)).and_then(|(taken, names)| {
             private_directory(directory)?;
             move_in(&opening, directory, &names)?;
             Ok(taken)
@@ -361,7 +363,7 @@ fn unpack(
     opening: &Path,
     file: &Path,
     passphrase: &Passphrase,
-    kind: NodeKind,
+    (kind, said): (NodeKind, &NewAudit),
 ) -> Result<(TakenOver, Vec<String>), NodeError> {
     let sealed = fs::File::open(file).map_err(failed("read", file))?;
     let opener = Opener::begin(BufReader::new(sealed), passphrase).map_err(|error| cant_open(file, error))?;
@@ -382,7 +384,8 @@ fn unpack(
     if more > 0 {
         return Err(cut_or_changed(file));
     }
-    let (node, inventory) = Store::prepare_moved(&opening.join(DATABASE_FILE), file, kind, draw::incarnation())?;
+    let life = (kind, draw::incarnation());
+    let (node, inventory) = Store::prepare_moved(&opening.join(DATABASE_FILE), file, life, said)?;
     check_inventory(file, &manifest, &node, inventory)?;
     let names = manifest.files.into_iter().map(|item| item.name).collect();
     Ok((TakenOver { node, inventory, at: manifest.at }, names))

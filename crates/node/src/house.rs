@@ -33,6 +33,10 @@ pub(crate) async fn keep_house(node: Node, stop: CancellationToken) {
         }
         trim(&node).await;
         read_snapshots(&node, &stop).await;
+        let telling = node.clone();
+        if let Err(error) = blocking(move || telling.tell_counted()).await {
+            tracing::warn!(%error, "what was refused could not be put into the audit log; it is tried again");
+        }
         let daily = node.clone();
         if let Err(error) = blocking(move || daily.once_a_day()).await {
             tracing::warn!(%error, "what is done once a day could not be done; it is tried again");

@@ -5,6 +5,7 @@
 
 mod acts;
 mod address;
+mod audit;
 mod backoff;
 mod backup;
 mod belongings;
@@ -22,6 +23,7 @@ mod folding;
 mod handover;
 mod house;
 mod invite;
+mod limits;
 mod lock;
 mod merging;
 mod network;
@@ -47,6 +49,7 @@ pub use erasing::Erased;
 pub use error::{Kind as ErrorKind, NodeError};
 pub use handover::{HandedOver, TakenOver, take_over};
 pub use invite::{Invite, InviteError};
+pub use limits::{Filled, SignUpGate, SignUpLimits};
 pub use merging::Joined;
 pub use network::{ChapterDraft, HubDraft, INVITE_LIFE_MS};
 pub use node::{Node, Priority};

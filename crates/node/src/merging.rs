@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{DocId, JOINED_MAX, Ladder, RungId, Supporter, as_one};
+use model::{AuditKind, DocId, JOINED_MAX, Ladder, RungId, Supporter, as_one};
 use record::Write;
-use store::{DocState, PersonRow, StoreError};
+use store::{DocState, NewAudit, PersonRow, StoreError};
 
 use crate::acts::Plan;
 use crate::{Node, NodeError, Priority, draw};
@@ -30,26 +30,37 @@ impl Node {
     pub fn merge(&self, one: DocId, other: DocId, by: &str) -> Result<Joined, NodeError> {
         let (ones, others) = self.read(|read| Ok((read.records(one)?, read.records(other)?)))?;
         may_be_joined(&ones, &others)?;
-        let mut written: BTreeMap<DocId, Vec<Write>> = BTreeMap::new();
+        let mut written: BTreeMap<DocId, Vec<DocId>> = BTreeMap::new();
         let mut here: Vec<(DocId, DocId)> = Vec::new();
         for first in &ones {
             for second in &others {
                 let (a, b) = (first.supporter.id, second.supporter.id);
                 let (smaller, larger) = (a.min(b), a.max(b));
                 if self.seen_alike(first, second)? {
-                    written.entry(smaller).or_default().push(Write::same_as(larger));
+                    written.entry(smaller).or_default().push(larger);
                 } else {
                     here.push((smaller, larger));
                 }
             }
         }
         let here_only = !here.is_empty();
-        for (record, writes) in written {
-            self.edit(record, by, |_, _| Ok(Plan::writing(writes.clone())))?;
+        for (record, others) in written {
+            let said = self.says_of_two(AuditKind::Merged, by, record, &others);
+            self.edit(record, by, |_, _| {
+                let writes = others.iter().copied().map(Write::same_as).collect();
+                Ok(Plan::writing(writes).auditing(said.clone()))
+            })?;
         }
         if here_only {
+            let said: Vec<NewAudit> = here
+                .iter()
+                .map(|(record, other)| self.says_of_two(AuditKind::Merged, by, *record, &[*other]))
+                .collect();
             let (by, at) = (by.to_owned(), draw::now());
-            self.write(Priority::Interactive, move |tx| tx.join_here(&here, &by, at))?;
+            self.write(Priority::Interactive, move |tx| {
+                tx.join_here(&here, &by, at)?;
+                said.iter().try_for_each(|said| tx.audit(said))
+            })?;
         }
         let shown = self.read(|read| read.person(one))?.supporter;
         if !shown.covers(other) {
@@ -57,6 +68,12 @@ impl Node {
             return Err(NodeError::Refused(words.to_owned()));
         }
         Ok(Joined { records: shown.ids().collect(), here_only })
+    }
+
+    /// What was done with a record and others, for the audit log.
+    fn says_of_two(&self, what: AuditKind, by: &str, record: DocId, others: &[DocId]) -> NewAudit {
+        let others: Vec<String> = others.iter().map(DocId::to_string).collect();
+        self.audit_by(what, by).about(record).detail(others.join(" "))
     }
 
     /// Whether the same nodes see both records and this one may write them: then one can say that the other is hers.
@@ -82,14 +99,21 @@ impl Node {
         if named.is_empty() && naming.is_empty() && here.is_empty() {
             return Err(NodeError::Refused("her record is joined with no other".to_owned()));
         }
-        self.edit(record, by, |_, shown| {
-            Ok(Plan::writing(shown.same_as.iter().copied().map(Write::not_same_as).collect()))
-        })?;
+        let part = |of: DocId, others: &[DocId]| {
+            let said = self.says_of_two(AuditKind::Unmerged, by, of, others);
+            let writes = others.iter().copied().map(Write::not_same_as).collect();
+            if others.is_empty() { Plan::default() } else { Plan::writing(writes).auditing(said) }
+        };
+        self.edit(record, by, |_, shown| Ok(part(record, &shown.same_as.iter().copied().collect::<Vec<_>>())))?;
         for other in naming {
-            self.edit(other, by, |_, _| Ok(Plan::writing(vec![Write::not_same_as(record)])))?;
+            self.edit(other, by, |_, _| Ok(part(other, &[record])))?;
         }
         if !here.is_empty() {
-            self.write(Priority::Interactive, move |tx| tx.part_here(record))?;
+            let said = self.says_of_two(AuditKind::Unmerged, by, record, &here);
+            self.write(Priority::Interactive, move |tx| {
+                tx.part_here(record)?;
+                tx.audit(&said)
+            })?;
         }
         Ok(shown.ids().filter(|id| *id != record).collect())
     }

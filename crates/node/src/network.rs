@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use model::{Incarnation, Kind, NetworkSettings, ScopeId, Slug};
+use model::{AuditKind, Incarnation, Kind, NetworkSettings, ScopeId, Slug};
 use record::{Record, Stamp};
-use store::{ChapterState, DocState, NewChapter, NewDocument, NodeKind, NodeRow, ScopeRole};
+use store::{ChapterState, DocState, NewAudit, NewChapter, NewDocument, NodeKind, NodeRow, ScopeRole};
 
 use crate::invite::Invite;
 use crate::{Node, NodeError, Priority, draw};
@@ -127,7 +127,11 @@ impl Node {
         };
         let secret = draw::secret();
         let (hash, expires) = (Invite::secret_hash(&secret), draw::now().plus_millis(life_ms));
-        self.write(Priority::Interactive, move |tx| tx.add_invite(&hash, chapter.scope, expires))?;
+        let said = NewAudit::new(AuditKind::Invited, draw::now()).detail(chapter.slug.as_str());
+        self.write(Priority::Interactive, move |tx| {
+            tx.add_invite(&hash, chapter.scope, expires)?;
+            tx.audit(&said)
+        })?;
         Ok(Invite { secret, address })
     }
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use model::{ActorId, NodeId, Timestamp};
+use model::{ActorId, AuditKind, NodeId, Timestamp};
 use record::Stamp;
-use store::{Difference, NodeKind, NodeRow, PROGRAM_VERSION, Read, Reader, Store, StoreError, Tally, Tx};
+use store::{Difference, NewAudit, NodeKind, NodeRow, PROGRAM_VERSION, Read, Reader, Store, StoreError, Tally, Tx};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::connect::Connector;
@@ -193,6 +193,7 @@ impl Node {
         self.0.begun_life.store(true, Ordering::Relaxed);
         let (incarnation, at) = (draw::incarnation(), draw::now());
         self.write(Priority::Interactive, move |tx| {
+            tx.audit(&NewAudit::new(AuditKind::RolledBack, at))?;
             tx.begin_life(incarnation)?;
             tx.set_rolled_back(at)
         })

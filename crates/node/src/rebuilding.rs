@@ -3,7 +3,7 @@
 //! **Invariants:** the new record is made from what was last read and nothing else; what came since is listed, so that a
 //! person can write it again. The old one is deleted as any other: at once where nobody is above, else by asking.
 
-use model::{Body, ConsentState, DocId, Event, Kind, Personal, Sender, Supporter};
+use model::{AuditKind, Body, ConsentState, DocId, Event, Kind, Personal, Sender, Supporter};
 use record::{ReadChange, Stamp, Write, Wrote, read_change};
 use store::{Edited, Loaded, NewDocument, OldRecord, StoreError, Unread};
 
@@ -68,7 +68,9 @@ impl Node {
             (OldRecord::Erase(draw::erase_id()), Erased::Now)
         };
         let at = stamp.at;
+        let said = self.audit_by(AuditKind::Rebuilt, by).about(person).detail(format!("as {id}"));
         self.write(Priority::Interactive, move |tx| {
+            tx.audit(&said)?;
             tx.rebuild((person, &base), &new, (scopes.as_slice(), state), &end, at)
         })?;
         Ok(Rebuilt { id, old, left_out, unreadable })

@@ -4,11 +4,11 @@
 //! for someone who is known it adds a sign-up event, and every posted value waits as a proposal.
 
 use model::{
-    Body, ConsentState, DocId, Event, EventId, Kind, Ladder, PlacementFact, Sender, SignUp, SignUpOrigin, Supporter,
-    Timestamp,
+    AuditKind, Body, ConsentState, DocId, Event, EventId, Kind, Ladder, PlacementFact, Sender, SignUp, SignUpOrigin,
+    Supporter, Timestamp,
 };
 use record::{Record, from_sign_up, proposals_of};
-use store::{DocState, Match, NewDocument, NewProposal, StoreError, Tx};
+use store::{DocState, HeldSignUp, HeldWhy, Match, NewAudit, NewDocument, NewProposal, StoreError, Tx};
 
 use crate::acts::Plan;
 use crate::{Node, NodeError, Priority, draw};
@@ -53,6 +53,13 @@ struct Prepared {
     receipt: EventId,
 }
 
+/// A sign-up's own id and when it was posted.
+type Came = (EventId, Timestamp);
+
+fn comes_now() -> Came {
+    (draw::event_id(), draw::now())
+}
+
 impl Node {
     /// Takes one sign-up.
     ///
@@ -60,13 +67,64 @@ impl Node {
     /// When the database fails.
     pub fn sign_up(&self, posted: &Posted) -> Result<SignedUp, NodeError> {
         let ladder = self.read(|read| read.settings())?.ladder;
-        let prepared = self.prepare(posted, &ladder);
+        let prepared = self.prepare(posted, comes_now(), &ladder);
         let (person, receipt) = (prepared.document.id, prepared.receipt);
         match self.write(Priority::Interactive, move |tx| insert_unless_known(tx, &prepared))? {
             Inserted::New => Ok(SignedUp { person, receipt, new: true }),
-            Inserted::Known(known) => self.sign_up_again(known, posted),
+            Inserted::Known(known) => self.sign_up_again(known, posted, comes_now(), None),
             Inserted::Erased(at) => Err(was_erased(at)),
         }
+    }
+
+    /// Holds a sign-up for a person to look at; gives its id. It is answered as any other.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn hold_sign_up(&self, sign_up: &SignUp, origin: SignUpOrigin, why: HeldWhy) -> Result<EventId, NodeError> {
+        let (receipt, at) = comes_now();
+        let held = HeldSignUp { receipt, at, why, origin, sign_up: sign_up.clone() };
+        self.write(Priority::Interactive, move |tx| tx.hold(&held))?;
+        Ok(receipt)
+    }
+
+    /// Lets a held sign-up through: what would have been done when it was posted is done now, with the time of then. It is
+    /// held no more in the same transaction.
+    ///
+    /// # Errors
+    /// When it is not held any more, or the database fails.
+    pub fn release_held(&self, held: &HeldSignUp, placement: PlacementFact, by: &str) -> Result<SignedUp, NodeError> {
+        let posted = Posted { sign_up: held.sign_up.clone(), origin: held.origin, placement };
+        let came = (held.receipt, held.at);
+        let ladder = self.read(|read| read.settings())?.ladder;
+        let prepared = self.prepare(&posted, came, &ladder);
+        let (person, receipt) = (prepared.document.id, held.receipt);
+        let said = self.audit_by(AuditKind::SignUpReleased, by).detail(held.why.word());
+        let new = said.clone().about(person);
+        let inserted = self.write(Priority::Interactive, move |tx| {
+            let inserted = insert_unless_known(tx, &prepared)?;
+            if matches!(inserted, Inserted::New) {
+                tx.end_held(receipt, Some(person))?;
+                tx.audit(&new)?;
+            }
+            Ok(inserted)
+        })?;
+        match inserted {
+            Inserted::New => Ok(SignedUp { person, receipt, new: true }),
+            Inserted::Known(known) => self.sign_up_again(known, &posted, came, Some(said.about(known))),
+            Inserted::Erased(at) => Err(was_erased(at)),
+        }
+    }
+
+    /// Drops a held sign-up: nothing of it is kept.
+    ///
+    /// # Errors
+    /// When it is not held any more.
+    pub fn drop_held(&self, receipt: EventId, by: &str) -> Result<(), NodeError> {
+        let said = self.audit_by(AuditKind::SignUpDropped, by).detail(receipt.to_string());
+        self.write(Priority::Interactive, move |tx| {
+            tx.end_held(receipt, None)?;
+            tx.audit(&said)
+        })
     }
 
     /// Takes many sign-ups; gives what became of each, in order: one that fails does not stop the others. `progress` is
@@ -97,7 +155,7 @@ impl Node {
             for ((inserted, person, receipt), posted) in outcomes.into_iter().zip(group) {
                 done.push(match inserted {
                     Inserted::New => Ok(SignedUp { person, receipt, new: true }),
-                    Inserted::Known(known) => self.sign_up_again(known, posted),
+                    Inserted::Known(known) => self.sign_up_again(known, posted, comes_now(), None),
                     Inserted::Erased(at) => Err(was_erased(at)),
                 });
             }
@@ -111,8 +169,9 @@ impl Node {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let shares = group.chunks(group.len().div_ceil(cores).max(1));
         std::thread::scope(|scope| {
-            let prepare =
-                |share: &[Posted]| share.iter().map(|posted| self.prepare(posted, ladder)).collect::<Vec<_>>();
+            let prepare = |share: &[Posted]| {
+                share.iter().map(|posted| self.prepare(posted, comes_now(), ladder)).collect::<Vec<_>>()
+            };
             let threads: Vec<_> = shares.map(|share| scope.spawn(move || prepare(share))).collect();
             threads
                 .into_iter()
@@ -130,11 +189,10 @@ impl Node {
     }
 
     /// Makes the record of somebody who is new, outside of any transaction.
-    fn prepare(&self, posted: &Posted, ladder: &Ladder) -> Prepared {
+    fn prepare(&self, posted: &Posted, (receipt, at): Came, ladder: &Ladder) -> Prepared {
         let stamp = self.stamp(FORM);
-        let event = |body| Event { id: draw::event_id(), at: stamp.at, by: None, body };
-        let signed_up = event(sign_up_body(posted));
-        let receipt = signed_up.id;
+        let event = |body| Event { id: draw::event_id(), at, by: None, body };
+        let signed_up = Event { id: receipt, ..event(sign_up_body(posted)) };
         let mut events = vec![signed_up, event(Body::Placement(posted.placement.clone()))];
         events.extend(posted.sign_up.consents.iter().map(|said| {
             event(Body::Consent {
@@ -144,7 +202,8 @@ impl Node {
                 source: "sign-up form".into(),
             })
         }));
-        let id = draw::doc_id();
+        // She is here since she signed up, also if that was looked at for a while.
+        let id = draw::doc_id_of(at);
         let entries = from_sign_up(&posted.sign_up, &events);
         let (record, written) = Record::create(id, Kind::Supporter, entries, &stamp);
         let document = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, ladder);
@@ -155,15 +214,26 @@ impl Node {
         Prepared { document, emails, refused_if_erased, chapter: posted.placement.chapter, receipt }
     }
 
-    /// Somebody who is known: one more event and no other key; what was posted waits.
-    fn sign_up_again(&self, person: DocId, posted: &Posted) -> Result<SignedUp, NodeError> {
-        let signed_up = Event { id: draw::event_id(), at: draw::now(), by: None, body: sign_up_body(posted) };
+    /// Somebody who is known: one more event and no other key; what was posted waits. `released` is said of a sign-up that
+    /// was held until now.
+    fn sign_up_again(
+        &self,
+        person: DocId,
+        posted: &Posted,
+        (receipt, at): Came,
+        released: Option<NewAudit>,
+    ) -> Result<SignedUp, NodeError> {
+        let signed_up = Event { id: receipt, at, by: None, body: sign_up_body(posted) };
+        let ends = |plan: Plan| match &released {
+            Some(said) => plan.releasing(receipt).auditing(said.clone()),
+            None => plan,
+        };
         let values = proposals_of(&posted.sign_up);
         let waiting = self.read(|read| read.proposals(Some(person)))?.len();
         self.edit(person, FORM, |loaded, shown| {
             let sign_ups = shown.events.iter().filter(|event| matches!(event.body, Body::SignUp { .. })).count();
             if sign_ups >= REPEATS_MAX || waiting >= REPEATS_MAX {
-                return Ok(Plan::default());
+                return Ok(ends(Plan::default()));
             }
             let news = values.iter().filter(|(key, value)| !stands(loaded, shown, key, value));
             let proposals = news.map(|(key, value)| NewProposal {
@@ -171,7 +241,7 @@ impl Node {
                 key: key.clone(),
                 value: value.as_str().into(),
             });
-            Ok(Plan::event(&signed_up).proposing(signed_up.id, proposals.collect()))
+            Ok(ends(Plan::event(&signed_up).proposing(signed_up.id, proposals.collect())))
         })?;
         Ok(SignedUp { person, receipt: signed_up.id, new: false })
     }

@@ -3,8 +3,8 @@
 //! **Invariant:** nobody goes without the giving chapter's word and nobody comes without the receiving one's; the parent
 //! carries it out with the event that says so in her record.
 
-use model::{Body, DocId, Event, Personal, PlacementFact};
-use store::{AgreedTransfer, Edited, NewTransfer, NodeKind, StoreError, TransferRow};
+use model::{AuditKind, Body, DocId, Event, Personal, PlacementFact};
+use store::{AgreedTransfer, Edited, NewAudit, NewTransfer, NodeKind, StoreError, TransferRow};
 
 use crate::acts::{Plan, event, within};
 use crate::{Node, NodeError, Priority, draw};
@@ -59,7 +59,11 @@ impl Node {
         self.need_parent()?;
         let (id, at) = (draw::transfer_id(), draw::now());
         let new = NewTransfer { id, person, to: Some(slug.to_string()), text: note, agreed, also, her_word, at };
-        self.write(Priority::Interactive, move |tx| tx.propose_transfer(&new))?;
+        let said = self.audit_by(AuditKind::TransferProposed, by).about(person).detail(new.in_words());
+        self.write(Priority::Interactive, move |tx| {
+            tx.propose_transfer(&new)?;
+            tx.audit(&said)
+        })?;
         Ok(TransferAsked::Proposed(id))
     }
 
@@ -77,7 +81,8 @@ impl Node {
         let returned = event(None, by, Body::Return { reason: reason.clone() });
         let (also, her_word) = (false, false);
         let new = NewTransfer { id, person, to: None, text: reason, agreed: false, also, her_word, at };
-        self.edit(person, by, |_, _| Ok(Plan::event(&returned).transferring(new.clone())))?;
+        let said = self.audit_by(AuditKind::Returned, by).about(person).detail(new.in_words());
+        self.edit(person, by, |_, _| Ok(Plan::event(&returned).transferring(new.clone()).auditing(said.clone())))?;
         Ok(id)
     }
 
@@ -94,19 +99,28 @@ impl Node {
     ///
     /// # Errors
     /// When it is not asked for.
-    pub fn answer_transfer(&self, transfer: &TransferRow, agrees: bool, why: &str) -> Result<(), NodeError> {
+    pub fn answer_transfer(&self, transfer: &TransferRow, agrees: bool, why: &str, by: &str) -> Result<(), NodeError> {
         let (id, why) = (transfer.id, why.to_owned());
         within(&why.as_str().into(), "the reason")?;
-        self.write(Priority::Interactive, move |tx| tx.answer_transfer(id, agrees, &why))
+        let what = if agrees { AuditKind::TransferAgreed } else { AuditKind::TransferDeclined };
+        let said = self.audit_by(what, by).about(transfer.person);
+        self.write(Priority::Interactive, move |tx| {
+            tx.answer_transfer(id, agrees, &why)?;
+            tx.audit(&said)
+        })
     }
 
     /// This chapter's word on someone who is to leave without it.
     ///
     /// # Errors
     /// When nobody asks for her.
-    pub fn answer_leave(&self, person: DocId, goes: bool) -> Result<(), NodeError> {
+    pub fn answer_leave(&self, person: DocId, goes: bool, by: &str) -> Result<(), NodeError> {
         let at = draw::now();
-        self.write(Priority::Interactive, move |tx| tx.answer_leave(person, goes, at))
+        let said = self.audit_by(if goes { AuditKind::LetGo } else { AuditKind::KeptHere }, by).about(person);
+        self.write(Priority::Interactive, move |tx| {
+            tx.answer_leave(person, goes, at)?;
+            tx.audit(&said)
+        })
     }
 
     /// Carries out what both sides agree to; gives how many.
@@ -120,9 +134,11 @@ impl Node {
                 Err(NodeError::Store(error)) if error.can_be_redone() => {}
                 // Her record takes no event: both sides hear of it, and nobody else waits for her.
                 Err(NodeError::Store(StoreError::NotWritable(..) | StoreError::Record(..))) => {
-                    let id = transfer.transfer.id;
+                    let (id, at) = (transfer.transfer.id, draw::now());
+                    let said = NewAudit::new(AuditKind::TransferDeclined, at).about(transfer.transfer.person);
                     self.write(Priority::Interactive, move |tx| {
-                        tx.answer_transfer(id, false, "her record can't be written at the network")
+                        tx.answer_transfer(id, false, "her record can't be written at the network")?;
+                        tx.audit(&said.detail("her record can't be written"))
                     })?;
                 }
                 Err(error) => return Err(error),

@@ -13,7 +13,7 @@ use crate::ledger::{Line, make_ledger, read_ledger};
 use crate::node_row::NodeRow;
 use crate::open::{connect, file, migrate, private_file, version};
 use crate::writer::Writer;
-use crate::{DATABASE_FILE, NodeKind, SCHEMA_VERSION, Store, StoreError, Tx, private_directory};
+use crate::{DATABASE_FILE, NewAudit, NodeKind, SCHEMA_VERSION, Store, StoreError, Tx, private_directory};
 
 /// What is done when a backup is put where no ledger of erasures is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,9 @@ impl Store {
     pub fn restore(
         directory: &Path,
         backup: &Path,
-        wanted: NodeKind,
-        incarnation: Incarnation,
+        (wanted, incarnation): (NodeKind, Incarnation),
         (rule, at): (LedgerRule, Timestamp),
+        audit: &NewAudit,
     ) -> Result<Restored, StoreError> {
         let ledger = read_ledger(directory)?;
         if ledger.is_none() && rule == LedgerRule::MustBeThere {
@@ -89,7 +89,7 @@ impl Store {
         }
         private_file(&fresh)?;
         let prepared =
-            copy_bytes(backup, &fresh).and_then(|()| prepare(&fresh, backup, (wanted, incarnation), &ledger));
+            copy_bytes(backup, &fresh).and_then(|()| prepare(&fresh, backup, (wanted, incarnation), &ledger, audit));
         let (node, made) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -136,6 +136,7 @@ pub(crate) fn prepare(
     backup: &Path,
     (wanted, incarnation): (NodeKind, Incarnation),
     ledger: &[Line],
+    audit: &NewAudit,
 ) -> Result<(NodeRow, Option<Timestamp>), StoreError> {
     let not_one = || StoreError::Refused(format!("{} is not a backup of a node", backup.display()));
     let mut connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|_| not_one())?;
@@ -161,6 +162,8 @@ pub(crate) fn prepare(
     }
     let mut writer = Writer::new(connection);
     writer.commit(|tx: &Tx<'_>| {
+        // The log goes on after its last row in the copy; what is erased again comes after this.
+        tx.audit(audit)?;
         tx.begin_life(incarnation)?;
         tx.all_offline()?;
         tx.erase_again(ledger)?;

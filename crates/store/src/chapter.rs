@@ -1,10 +1,10 @@
 //! Chapters, their invitations and territories, at their hub; and at a chapter, itself.
 
-use model::{ChapterCard, DocId, NodeId, ScopeId, Slug, Timestamp};
+use model::{AuditKind, ChapterCard, DocId, NodeId, ScopeId, Slug, Timestamp};
 use rusqlite::params;
 
 use crate::link::{LinkRow, LinkStanding, NewLink};
-use crate::{Direction, Read, ScopeRole, StoreError, Tx};
+use crate::{Direction, NewAudit, Read, ScopeRole, StoreError, Tx};
 
 /// A chapter.
 #[derive(Clone, Debug)]
@@ -266,12 +266,19 @@ impl Tx<'_> {
                 row.get::<_, String>(3)?,
             ))
         })?;
-        let Some((scope, expires, used_by, name)) = found else { return Ok(InviteOutcome::Unknown) };
+        let refuse = |outcome: InviteOutcome, why: &str| {
+            let refused = NewAudit::new(AuditKind::EnrolmentRefused, at).by_node(peer).detail(why);
+            self.audit_bounded("enrolment", &refused).map(|()| outcome)
+        };
+        let Some((scope, expires, used_by, name)) = found else { return refuse(InviteOutcome::Unknown, "unknown") };
         if used_by.is_some_and(|node| node != peer) {
-            return Ok(InviteOutcome::Used);
+            return refuse(InviteOutcome::Used, "used");
         }
         if used_by.is_none() && at > expires {
-            return Ok(InviteOutcome::Expired);
+            return refuse(InviteOutcome::Expired, "expired");
+        }
+        if used_by.is_none() {
+            self.audit(&NewAudit::new(AuditKind::Enrolled, at).by_node(peer).detail(name.as_str()))?;
         }
         let sql = "UPDATE invite SET used_by = ? WHERE secret = ?";
         self.run("consume an invitation", sql, params![peer.0, secret_hash])?;

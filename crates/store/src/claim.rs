@@ -3,7 +3,7 @@
 //! **Invariant:** only the parent's own word counts, proved by its own key; the newest assignment stands, whoever returns it
 //! first. A child without proof has to bring the bytes of the first change, which nobody has who never had the document.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::{Claim, Claimed, Found, Proof};
 use model::{DocId, ScopeId, Timestamp};
@@ -48,15 +48,11 @@ impl Read<'_> {
 
     /// What is to be done with documents that only one end holds in a scope.
     fn settled(&self, scope: i64, asked: &[(DocId, bool)], claims: &[Claim]) -> Result<Found, StoreError> {
-        // What is there on its way out, and has come back into the scope since, is given again.
-        let leaves: BTreeSet<DocId> =
-            claims.iter().filter(|(_, told)| matches!(told, Claimed::Left { .. })).map(|(id, _)| *id).collect();
-        let told_guest = |id: &DocId| {
-            claims.iter().find_map(|(claimed, told)| match told {
-                Claimed::Held { guest, .. } if claimed == id => Some(*guest),
-                Claimed::Held { .. } | Claimed::Left { .. } | Claimed::Erased { .. } => None,
-            })
+        let told_held = |(id, told): &Claim| match told {
+            Claimed::Held { guest, .. } => Some((*id, *guest)),
+            Claimed::Left { .. } | Claimed::Erased { .. } => None,
         };
+        let told_held: BTreeMap<DocId, bool> = claims.iter().filter_map(told_held).collect();
         let (mut give, mut compare) = (Vec::new(), Vec::new());
         for (id, listed) in asked {
             let Some(row) = self.document(*id)? else {
@@ -65,9 +61,10 @@ impl Read<'_> {
             };
             let assignment = self.assignment(scope, row.id)?;
             let held = assignment.is_some_and(|assignment| assignment.held);
-            let otherwise = told_guest(id).is_some_and(|told| assignment.is_some_and(|known| known.guest != told));
+            // What is there otherwise than here is given again: on its way out, or without this node's word for its place.
+            let otherwise = held && told_held.get(id).copied() != assignment.map(|known| known.guest);
             if row.state == DocState::Erased
-                || (held && (!listed || otherwise || leaves.contains(id)))
+                || (held && (!listed || otherwise))
                 || (!held && assignment.is_some() && *listed)
             {
                 give.push(*id);

@@ -5,14 +5,14 @@
 //! above, and more than 20 a day from one node wait for a second administrator.
 
 use engine::Proof;
-use model::{DocId, EraseId, Kind, Timestamp};
+use model::{AuditKind, DocId, EraseId, Kind, NodeId, Timestamp};
 use rusqlite::params;
 
 use crate::document::{DocState, Rows};
 use crate::forget::Keep;
 use crate::leave::DAY_MS;
 use crate::log::Source;
-use crate::{Read, StoreError, Tx};
+use crate::{NewAudit, Read, StoreError, Tx};
 
 /// How long an erasure that was asked for from below waits, in ms: 72 hours, in which it can be withdrawn there.
 pub const ERASURE_WAITS_MS: i64 = 3 * DAY_MS;
@@ -200,6 +200,8 @@ impl Tx<'_> {
         self.run("erase a document", sql, params![row.id])?;
         let sql = "INSERT INTO erasure (document, erasure, at, proof, scrubbed) VALUES (?, ?, ?, ?, 0)";
         self.run("note an erasure", sql, params![row.id, erasure.as_bytes(), at.as_millis(), proof])?;
+        let word = if proof.is_some() { "by the network's word" } else { "" };
+        self.audit(&NewAudit::new(AuditKind::Erased, at).about(id).detail(word))?;
         self.run("end assignments", "UPDATE assign SET state = 'left' WHERE document = ?", params![row.id])?;
         self.run("forget an ask", "DELETE FROM erasure_asked WHERE document = ?", params![row.id])?;
         let sql =
@@ -231,6 +233,16 @@ impl Tx<'_> {
     /// # Errors
     /// When rows can't be written.
     pub fn note_asked(&self, now: Timestamp) -> Result<(), StoreError> {
+        let asked = |withdrawn: bool, (id, peer): (DocId, [u8; 32])| {
+            let what = if withdrawn { AuditKind::ErasureWithdrawn } else { AuditKind::ErasureAsked };
+            self.audit(&NewAudit::new(what, now).by_node(NodeId(peer)).about(id))
+        };
+        let read = |row: &rusqlite::Row<'_>| Ok((DocId::from_bytes(row.get(0)?), row.get::<_, [u8; 32]>(1)?));
+        // Of links only: what was asked for here stands in the log already.
+        let sql = "SELECT d.doc_id, n.peer FROM erasure_asked e JOIN document d ON d.id = e.document
+                   JOIN link n ON n.id = e.link JOIN supporter v ON v.document = e.document AND v.hidden = 0";
+        let withdrawn = self.all("look what was withdrawn", sql, [], read)?;
+        withdrawn.into_iter().try_for_each(|by| asked(true, by))?;
         let sql = "DELETE FROM erasure_asked WHERE NOT EXISTS
                    (SELECT 1 FROM supporter v WHERE v.document = erasure_asked.document AND v.hidden = 1)";
         self.run("forget what was withdrawn", sql, [])?;
@@ -244,6 +256,8 @@ impl Tx<'_> {
             let today = self.number("count asks", sql, params![link, now.as_millis() - DAY_MS])?;
             let sql = "INSERT INTO erasure_asked (document, link, at, approved) VALUES (?, ?, ?, ?)";
             self.run("note an ask", sql, params![document, link, now.as_millis(), today < ERASURES_A_DAY])?;
+            let sql = "SELECT d.doc_id, n.peer FROM document d JOIN link n ON n.id = ? WHERE d.id = ?";
+            self.one("look who asks", sql, params![link, document], read)?.map_or(Ok(()), |by| asked(false, by))?;
         }
         Ok(())
     }

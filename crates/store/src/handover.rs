@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use model::{Digest, Incarnation, ScopeId, Timestamp};
-use rusqlite::{OpenFlags, params};
+use rusqlite::{OpenFlags, TransactionBehavior, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::backup::prepare;
@@ -14,7 +14,7 @@ use crate::error::During as _;
 use crate::node_row::NodeRow;
 use crate::open::connect;
 use crate::writer::Reader;
-use crate::{DATABASE_FILE, NodeKind, Read, Store, StoreError};
+use crate::{DATABASE_FILE, NewAudit, NodeKind, Read, Store, StoreError, Tx};
 
 /// What has to be equal on both machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,24 +74,28 @@ impl Store {
     ///
     /// # Errors
     /// When the row can't be written.
-    pub fn hand_over(&self, at: Timestamp) -> Result<(), StoreError> {
-        self.mark(Some(at))
+    pub fn hand_over(&self, at: Timestamp, audit: &NewAudit) -> Result<(), StoreError> {
+        self.mark(Some(at), audit)
     }
 
     /// Takes the mark away: the node lives here again.
     ///
     /// # Errors
     /// When the row can't be written.
-    pub fn take_back(&self) -> Result<(), StoreError> {
-        self.mark(None)
+    pub fn take_back(&self, audit: &NewAudit) -> Result<(), StoreError> {
+        self.mark(None, audit)
     }
 
     /// Not through a writer: that one refuses while the mark stands.
-    fn mark(&self, handed_over: Option<Timestamp>) -> Result<(), StoreError> {
-        let connection = connect(self.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    fn mark(&self, handed_over: Option<Timestamp>, audit: &NewAudit) -> Result<(), StoreError> {
+        let step = "note where it lives";
+        let mut connection = connect(self.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         connection.pragma_update(None, "synchronous", "FULL").during("set its durability")?;
+        let open = connection.transaction_with_behavior(TransactionBehavior::Immediate).during(step)?;
         let at = handed_over.map(Timestamp::as_millis);
-        connection.execute("UPDATE node SET handed_over = ?", params![at]).during("note where it lives").map(drop)
+        open.execute("UPDATE node SET handed_over = ?", params![at]).during(step)?;
+        Tx::over(&open).audit(audit)?;
+        open.commit().during(step)
     }
 
     /// Copies a marked database for the other machine, into a new file that only its owner may read. The copy has no mark.
@@ -110,11 +114,11 @@ impl Store {
     pub fn prepare_moved(
         copy: &Path,
         source: &Path,
-        wanted: NodeKind,
-        incarnation: Incarnation,
+        (wanted, incarnation): (NodeKind, Incarnation),
+        audit: &NewAudit,
     ) -> Result<(NodeRow, Inventory), StoreError> {
         // The database was copied together with its ledger of erasures: nothing stands there that it does not know.
-        let (node, _) = prepare(copy, source, (wanted, incarnation), &[])?;
+        let (node, _) = prepare(copy, source, (wanted, incarnation), &[], audit)?;
         let connection = connect(copy, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let inventory = Reader::new(connection).at_once(|read| read.inventory())?;
         Ok((node, inventory))

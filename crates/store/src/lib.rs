@@ -5,6 +5,7 @@
 //! cursors move in the transaction of the data that they speak of; private notes are in tables that no feed reads.
 //! Alone knows SQL. Synchronous: threads belong to `node`. Knows nothing of sockets, clocks or randomness.
 
+mod audit;
 mod backup;
 mod chapter;
 mod check;
@@ -17,6 +18,7 @@ mod figures;
 mod fold;
 mod forget;
 mod handover;
+mod held;
 mod home;
 mod join;
 mod leave;
@@ -44,6 +46,7 @@ mod window;
 mod words;
 mod writer;
 
+pub use audit::{AuditChecked, AuditRow, NewAudit};
 pub use backup::{LedgerRule, Restored};
 pub use chapter::{ChapterRow, ChapterState, InviteOutcome, NewChapter};
 pub use check::{Difference, Recounted};
@@ -52,6 +55,7 @@ pub use erase::{ERASURE_WAITS_MS, ERASURES_A_DAY, Erasure, ErasureAsked};
 pub use error::StoreError;
 pub use fold::{FoldJob, FoldOutcome, Folded, fold_one};
 pub use handover::Inventory;
+pub use held::{HeldSignUp, HeldWhy};
 pub use leave::{LEAVES_A_DAY, Leave, Stub};
 pub use ledger::LEDGER_FILE;
 pub use link::{Direction, LinkId, LinkRow, LinkStanding, NewLink};

@@ -150,8 +150,18 @@ impl Tx<'_> {
         }
         if !refused.is_empty() {
             self.bound_refused(link)?;
+            self.audit_attempts(link, &refused, at)?;
         }
         Ok(refused)
+    }
+
+    /// What a peer may not write stands in the audit log. What follows something that is not here is no attempt: it is what
+    /// is left of a restore.
+    fn audit_attempts(&self, link: &LinkRow, refused: &[Refused], at: Timestamp) -> Result<(), StoreError> {
+        let attempts = || refused.iter().filter(|refused| refused.why != RefusedWhy::Missing);
+        let Some(first) = attempts().next() else { return Ok(()) };
+        let words = if first.why == RefusedWhy::NotYours { "not its own" } else { "malformed" };
+        self.audit_refused(link, words, (attempts().count() as u64, Some(first.document)), at)
     }
 
     fn take(&self, source: &Source<'_>, entry: &Entry, found: &Found) -> Taken {

@@ -5,14 +5,15 @@
 //! is, the hand-over note) is forgotten when it ends.
 
 use engine::{Side, Transfer, TransferState};
-use model::{DocId, Personal, ScopeId, Supporter, Timestamp, TransferId};
+use model::{AuditKind, DocId, Personal, ScopeId, Supporter, Timestamp, TransferId};
 use rusqlite::params;
 
+use crate::audit::to_words;
 use crate::document::{DocState, DocumentRow, Edited, Rows};
 use crate::home::ELSEWHERE;
 use crate::log::{NotTaken, Source, Taken};
 use crate::rows::one_named;
-use crate::{NodeKind, Read, StoreError, Tx};
+use crate::{NewAudit, NodeKind, Read, StoreError, Tx};
 
 /// The most transfers that wait for one chapter: more would hide each other.
 const OPEN_MAX: u64 = 1_000;
@@ -414,10 +415,17 @@ impl Tx<'_> {
         }
         match said.state {
             TransferState::Agreed => {
+                let gives = said.side == Side::Give;
+                // Said again, it is the same word.
+                let said_before = if gives { known.given } else { known.taken };
+                if !said_before {
+                    self.audit_said(source, AuditKind::TransferAgreed, id, if gives { "to give" } else { "to take" })?;
+                }
                 let sql = "UPDATE transfer SET given = given OR ?2, taken = taken OR NOT ?2 WHERE id = ?1";
-                self.run("agree to a transfer", sql, params![known.row, said.side == Side::Give])?;
+                self.run("agree to a transfer", sql, params![known.row, gives])?;
             }
             TransferState::Declined => {
+                self.audit_said(source, AuditKind::TransferDeclined, id, "")?;
                 self.decline(known.row, said.text.expose())?;
                 self.feed_transfer(known.row, row.id, known.giver, known.taker)?;
             }
@@ -470,7 +478,10 @@ impl Tx<'_> {
         let summary = if wrong.is_none() { self.summary_of(row.id)? } else { String::new() };
         let said = Said { given: true, taken: new.to.is_none(), here: false };
         let transfer = self.insert_transfer(new, row.id, (Some(source.scope_row), taker), said, &summary)?;
+        let what = if new.to.is_none() { AuditKind::Returned } else { AuditKind::TransferProposed };
+        self.audit_said(source, what, new.person, &new.in_words())?;
         if let Some(why) = wrong {
+            self.audit(&NewAudit::new(AuditKind::TransferDeclined, source.at).about(new.person).detail(why))?;
             self.decline(transfer, why)?;
         }
         self.feed_transfer(transfer, row.id, Some(source.scope_row), taker.filter(|_| wrong.is_none()))?;
@@ -482,10 +493,13 @@ impl Tx<'_> {
         let home = self.home_of(row.id)?.filter(|home| *home != ELSEWHERE && *home != source.scope_row);
         let here = self.assignment(source.scope_row, row.id)?.is_some_and(|known| known.held && new.also);
         let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND state = 'open')";
-        let Some(home) = home.filter(|_| row.state == DocState::Live && !here) else { return Ok(Ok(())) };
+        let in_vain =
+            || self.audit_refused(source.link, "asked for somebody in vain", (1, Some(new.person)), source.at).map(Ok);
+        let Some(home) = home.filter(|_| row.state == DocState::Live && !here) else { return in_vain() };
         if self.number("look for a transfer", sql, params![row.id])? > 0 {
-            return Ok(Ok(()));
+            return in_vain();
         }
+        self.audit_said(source, AuditKind::TransferProposed, new.person, &new.in_words())?;
         let said = Said { given: false, taken: true, here: false };
         let (sides, summary) = ((Some(home), Some(source.scope_row)), self.summary_of(row.id)?);
         let transfer = self.insert_transfer(new, row.id, sides, said, &summary)?;
@@ -505,6 +519,9 @@ impl Tx<'_> {
                 let sql = "UPDATE transfer SET state = ?, summary = '', text = ? WHERE id = ?";
                 let text = if word == "declined" { said.text.expose() } else { "" };
                 self.run("end a transfer", sql, params![word, text, known.row])?;
+                let done = said.state == TransferState::Done;
+                let what = if done { AuditKind::TransferDone } else { AuditKind::TransferDeclined };
+                self.audit_said(source, what, id, &to_words(&known.to, known.also, known.her_word))?;
             } else if known.state == "open" && !known.asks_here() {
                 // The parent has forgotten this node's word: it was put back to before.
                 self.feed_transfer(known.row, known.document, known.giver, known.taker)?;
@@ -536,7 +553,8 @@ impl Tx<'_> {
         let words = Said { given: said.her_word && giver.is_some(), taken: false, here: false };
         let transfer = self.insert_transfer(&new, document, (giver, taker), words, said.summary.expose())?;
         let sql = "UPDATE transfer SET epoch = ?, state = ? WHERE id = ?";
-        self.run("note a transfer", sql, params![said.epoch, word, transfer]).map(drop)
+        self.run("note a transfer", sql, params![said.epoch, word, transfer])?;
+        self.audit_said(source, AuditKind::TransferProposed, id, &new.in_words())
     }
 
     /// Carries out a transfer to which both sides agree, with the edit that says so in her record. Gives whether it was;
@@ -557,11 +575,15 @@ impl Tx<'_> {
         let stands = self.assignment(giver, row.id)?.is_some_and(|a| a.held && a.epoch == transfer.epoch);
         if !stands || row.state != DocState::Live {
             self.decline(transfer.row, "her place has changed since it was proposed")?;
+            let ended = NewAudit::new(AuditKind::TransferDeclined, at).about(transfer.person);
+            self.audit(&ended.detail("her place has changed"))?;
             self.feed_transfer(transfer.row, row.id, transfer.giver, transfer.taker)?;
             return Ok(false);
         }
         let sql = "UPDATE transfer SET state = 'done', summary = '', text = '' WHERE id = ?";
         self.run("end a transfer", sql, params![transfer.row])?;
+        let words = to_words(&transfer.to, transfer.also, transfer.her_word);
+        self.audit(&NewAudit::new(AuditKind::TransferDone, at).about(transfer.person).detail(words))?;
         // The giving side hears that it is done before it hears that she leaves: its word is what lets her go.
         self.feed_transfer(transfer.row, row.id, transfer.giver, transfer.taker)?;
         match transfer.taker {

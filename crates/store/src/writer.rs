@@ -67,7 +67,7 @@ impl Group<'_> {
         }
         // A panic (of a library, on what a peer sent) is a job that failed: the writer goes on.
         let run = || {
-            let tx = Tx { read: Read(self.connection), figures: RefCell::default(), any_links: Cell::default() };
+            let tx = Tx::over(self.connection);
             // Looked at in every job: the node may be handed over by another process.
             tx.lives_here()?;
             let made = job(&tx)?;
@@ -143,6 +143,13 @@ impl<'a> Deref for Tx<'a> {
 
     fn deref(&self) -> &Read<'a> {
         &self.read
+    }
+}
+
+impl<'a> Tx<'a> {
+    /// What a job writes by, over a transaction that is open.
+    pub(crate) fn over(connection: &'a Connection) -> Self {
+        Self { read: Read(connection), figures: RefCell::default(), any_links: Cell::default() }
     }
 }
 

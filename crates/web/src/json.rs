@@ -103,9 +103,10 @@ pub fn status_json(node: &Node, tally: &Tally) -> Result<Value, NodeError> {
         "served": node.is_served(), "version": env!("CARGO_PKG_VERSION"),
     });
     if node.is_hub() {
-        let chapters = node.read(|read| read.chapters())?;
+        let (chapters, held) = node.read(|read| Ok((read.chapters()?, read.held_count()?)))?;
         if let Some(object) = made.as_object_mut() {
             object.insert("waiting".to_owned(), json!(tally.waiting));
+            object.insert("held".to_owned(), json!(held));
             object.insert("chapters".to_owned(), json!(chapters.iter().map(chapter_json).collect::<Vec<_>>()));
         }
     }

@@ -4,6 +4,7 @@
 //! to itself is shown only where the node is a chapter. Knows nothing of SQL, gRPC or of which chapter serves a place.
 
 mod assets;
+mod audit;
 mod forms;
 mod guard;
 mod json;
@@ -14,6 +15,7 @@ mod shell;
 mod when;
 
 pub use assets::assets;
+pub use audit::audit_page;
 pub use forms::{Form, working_as};
 pub use guard::{BODY_BYTES_MAX, guarded};
 pub use json::{chapter_json, event_json, person_json, status_json};

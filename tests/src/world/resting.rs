@@ -85,7 +85,15 @@ impl World {
             bail!("chapter {n} and the hub hold different things: {told:#?}");
         }
         let [mine, theirs] = [n, parent].map(|node| self.nodes[node].reader.at_once(|read| read.guests(scope)));
-        ensure!(mine? == theirs?, "chapter {n} was told of other guests than its hub knows");
+        let (mine, theirs): (BTreeSet<DocId>, BTreeSet<DocId>) =
+            (mine?.into_iter().collect(), theirs?.into_iter().collect());
+        let mut told = Vec::new();
+        for id in mine.symmetric_difference(&theirs) {
+            for node in 0..self.nodes.len() {
+                told.push(self.nodes[node].reader.at_once(|read| read.standing(*id))?);
+            }
+        }
+        ensure!(told.is_empty(), "node {n} was told of other guests than the one above it knows: {told:#?}");
         for id in &held {
             let [(mine, my_set), (theirs, their_set)] = [self.shown(n, *id)?, self.shown(parent, *id)?];
             ensure!(mine == theirs, "the views of {id} differ: {mine:?} and {theirs:?}");

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Timestamp};
 
+use super::audit::AuditArguments;
+
 macro_rules! word_argument {
     ($name:ident, $of:ty) => {
         #[doc = concat!("A word of [`", stringify!($of), "`] on a command line.")]
@@ -152,6 +154,11 @@ pub enum Shared {
         #[command(subcommand)]
         command: Option<Erasures>,
     },
+    /// Who did what, when
+    #[command(
+        after_help = "Rows are added and never changed, and each carries a hash over the one before it. What --verify prints as the last hash, kept elsewhere, shows later that nothing was cut off at the end.\n\nExamples:\n  audit --since 2026-11-01\n  audit --verify"
+    )]
+    Audit(AuditArguments),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  hub-node completions bash > /etc/bash_completion.d/hub-node")]
     Completions {

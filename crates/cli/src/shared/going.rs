@@ -48,7 +48,7 @@ fn words(row: &TransferRow) -> &'static str {
     }
 }
 
-pub(super) fn transfers(node: &Node, command: &Transfers, out: Out) -> Result<(), Failure> {
+pub(super) fn transfers(node: &Node, command: &Transfers, out: Out, by: &str) -> Result<(), Failure> {
     node.settle()?;
     let (id, because, agrees) = match command {
         Transfers::List => return list(node, out),
@@ -56,12 +56,12 @@ pub(super) fn transfers(node: &Node, command: &Transfers, out: Out) -> Result<()
         Transfers::Decline { id, because } => (id, because.as_str(), false),
     };
     if let Some(leave) = leave_of(node, id)? {
-        node.answer_leave(leave, agrees)?;
+        node.answer_leave(leave, agrees, by)?;
         added(out, leave);
         return Ok(());
     }
     let transfer = node.read(|read| read.transfer(id))?;
-    node.answer_transfer(&transfer, agrees, because)?;
+    node.answer_transfer(&transfer, agrees, because, by)?;
     added(out, transfer.id);
     Ok(())
 }
@@ -204,7 +204,7 @@ pub(super) fn erasures(node: &Node, command: Option<&Erasures>, out: Out, by: &s
                 return Err(Failure::refused("a chapter asks; its network approves"));
             }
             let person = find_person(node, id)?.document;
-            node.approve_erasure(person)?;
+            node.approve_erasure(person, by)?;
             added(out, person);
             Ok(())
         }

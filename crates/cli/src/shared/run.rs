@@ -9,7 +9,7 @@ use web::{event_json, person_json};
 use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, OneToOne, People, Proposals, Shared,
 };
-use super::{going, merging, refused};
+use super::{audit, going, merging, refused};
 use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -19,10 +19,10 @@ use crate::{Failure, Globals, Out, Program, backup, find_person, handover, perso
 pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Out, by: &str) -> Result<(), Failure> {
     if let Shared::Restore { file, without_ledger } = command {
         let rule = if *without_ledger { LedgerRule::MayBeMissing } else { LedgerRule::MustBeThere };
-        return backup::restore(&globals.directory(program)?, file, (program.kind, rule), out);
+        return backup::restore(&globals.directory(program)?, file, (program.kind, rule), out, by);
     }
     if let Shared::Handover { file, command } = command {
-        return handover::run(globals, program, (file.as_deref(), command.as_ref()), out);
+        return handover::run(globals, program, (file.as_deref(), command.as_ref()), out, by);
     }
     if let Shared::Retire { yes } = command {
         let retiring = if *yes { handover::retire } else { handover::show_retirement };
@@ -30,7 +30,7 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
     }
     let node = &globals.open(program)?;
     match command {
-        Shared::Backup { file } => backup::backup(node, file, out),
+        Shared::Backup { file } => backup::backup(node, file, out, by),
         Shared::Status => status::status(node, out),
         Shared::Verify => status::verify(node, out),
         Shared::StateHash { scope } => status::state_hash(node, scope.as_deref(), out),
@@ -42,10 +42,11 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Ask(command) => ask(node, command, out, by),
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
-        Shared::Transfers(command) => going::transfers(node, command, out),
+        Shared::Transfers(command) => going::transfers(node, command, out, by),
         Shared::Refused(command) => refused::refused(node, command, out),
         Shared::Erase { id, reason, set, yes } => going::erase(node, (id, *set), reason, *yes, out, by),
         Shared::Erasures { command } => going::erasures(node, command.as_ref(), out, by),
+        Shared::Audit(wanted) => audit::audit(node, wanted, out),
         Shared::Merge { command: None, ids } => merging::merge(node, ids, out, by),
         Shared::Merge { command: Some(Merge::Undo { id }), .. } => merging::undo(node, id, out, by),
         // These do not need a node that is open, and are done above or by the caller.

@@ -242,6 +242,38 @@ CREATE TABLE territory (
   body TEXT NOT NULL
 ) STRICT;
 
+-- Who did what, when: rows are added and never changed. Ids, logins and fixed words only, no name, address or text.
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY,             -- dense
+  at INTEGER NOT NULL,                -- Unix ms
+  who TEXT,                           -- login, or `node` and the beginning of a node's id; NULL: this node by itself
+  what TEXT NOT NULL,                 -- model::AuditKind
+  about BLOB CHECK (length(about) = 16),  -- doc_id
+  detail TEXT NOT NULL,
+  number INTEGER CHECK (number >= 0),     -- people, or times
+  hash BLOB NOT NULL                  -- SHA-256 of the row before it and of this one, 32 bytes
+) STRICT;
+CREATE INDEX audit_about ON audit (about) WHERE about IS NOT NULL;
+-- The last one because REPLACE takes a row away without a DELETE.
+CREATE TRIGGER audit_not_changed BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_not_deleted BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+CREATE TRIGGER audit_not_replaced BEFORE INSERT ON audit
+WHEN NEW.id != (SELECT coalesce(max(id), 0) + 1 FROM audit)
+BEGIN SELECT RAISE(ABORT, 'the audit log is only added to'); END;
+
+-- What others tried in this hour as often as they liked: some of it stands in rows of the log, the rest is counted.
+CREATE TABLE audit_counted (
+  source TEXT NOT NULL,               -- who tries: a link, the door for new nodes, ...
+  what TEXT NOT NULL,                 -- model::AuditKind
+  who TEXT,                           -- as in the log
+  since INTEGER NOT NULL,             -- Unix ms when its hour began
+  written INTEGER NOT NULL,           -- rows of the log in this hour
+  more INTEGER NOT NULL,              -- times that stand in no row yet
+  PRIMARY KEY (source, what)
+) STRICT, WITHOUT ROWID;
+
 -- Invitations. Only the secret's hash is kept.
 CREATE TABLE invite (
   secret BLOB PRIMARY KEY,            -- SHA-256, 32 bytes
@@ -387,6 +419,17 @@ CREATE TABLE private_field (
   value TEXT NOT NULL,
   PRIMARY KEY (document, name)
 ) STRICT, WITHOUT ROWID;
+
+-- Sign-ups that were answered as any other and wait for a person: in no figure, no chapter and no feed.
+CREATE TABLE held_sign_up (
+  id INTEGER PRIMARY KEY,
+  receipt BLOB NOT NULL UNIQUE,       -- UUIDv7: the sign-up's event, as it was answered
+  at INTEGER NOT NULL,                -- Unix ms when it was posted
+  why TEXT NOT NULL CHECK (why = 'address' OR why = 'email' OR why = 'honeypot' OR why = 'fill_time'),
+  origin TEXT NOT NULL,               -- model::SignUpOrigin
+  body TEXT NOT NULL,                 -- model::SignUp as JSON
+  answer BLOB                         -- answer.key, if the request had a key: that answer goes with it
+) STRICT;
 
 -- Answers that were given to requests with an idempotency key.
 CREATE TABLE answer (

@@ -113,6 +113,7 @@ fn material(node: &Node, id: &str) -> Result<Material, NodeError> {
 fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<PersonPage, WebError> {
     let Material { person, proposals, notes, private_fields, settings } = material(&site.node, id)?;
     let her = &person.supporter;
+    site.node.opens_person(her.id, by)?;
     let now = site.node.now();
     let line = |id: String, who: Option<&Personal>, what: String, at: model::Timestamp| Line {
         id,
@@ -296,6 +297,7 @@ pub(super) async fn page(
 pub(super) async fn json(State(site): State<Site>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let made = blocking(move || {
         let material = material(&site.node, &id)?;
+        site.node.opens_person(material.person.supporter.id, "api")?;
         let mut made = person_json(&material.person);
         if let Some(object) = made.as_object_mut() {
             let events: Vec<Value> = material.person.supporter.events.iter().map(event_json).collect();
