@@ -40,6 +40,7 @@ pub fn change(bytes: &[u8]) {
         let Ok(inspected) = inspect(&bytes) else { continue };
         let hash: [u8; 32] = Sha256::digest(&bytes[8..]).into();
         assert_eq!(inspected.hash, Digest(hash), "a change is named by its own bytes");
+        assert_eq!(record::hash_of(&bytes), Some(inspected.hash), "whoever reads it or not");
         assert_eq!(inspected.deps.is_empty(), inspected.document.is_some(), "the first change names its document");
         assert!(inspected.start_op <= inspected.max_op, "{inspected:?}");
     }

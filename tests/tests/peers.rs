@@ -292,7 +292,7 @@ fn g15_a_peer_that_never_acknowledges_costs_a_window_and_no_more() {
     }
     // What the hub would send beyond the window comes before one of these answers.
     for row in 1..=3 {
-        assert!(peer.say(Kind::Batch(peer.rows(row - 1, row))));
+        assert!(peer.say(Kind::Batch(garbage(&peer.scope, row - 1))));
         loop {
             let heard = peer.hear().expect("the link stands");
             sent.count(&heard);

@@ -62,6 +62,8 @@ pub struct Saved {
     pub local: LocalScope,
     /// Up to which of the peer's rows.
     pub seq: u64,
+    /// How many entries it had. One without any is not answered.
+    pub entries: usize,
     /// What was not taken.
     pub refused: Vec<Refused>,
 }
@@ -180,14 +182,14 @@ struct Scope {
     local: LocalScope,
     /// The last row that was sent; `None` until the peer's cursor has been checked.
     sent: Option<u64>,
-    /// Batches under way: last row and bytes.
+    /// Batches under way: last row and bytes; one without entries weighs nothing and is never the first.
     under_way: VecDeque<(u64, usize)>,
     reading: bool,
     /// The last of the peer's rows that came, saved or about to be.
     received: u64,
     /// The last of the peer's rows that is saved.
     saved: u64,
-    /// Whether a batch was saved in this conversation: only then is there something to acknowledge again.
+    /// Whether a batch was acknowledged in this conversation: only then is there something to acknowledge again.
     answered: bool,
     /// Where the peer says that its feed stands.
     peer_head: u64,
@@ -195,6 +197,8 @@ struct Scope {
     peer_count: u64,
     /// What its hello says as a head would, as long as nothing has moved since.
     said_in_hello: Option<Head>,
+    /// The head that came last, until every batch before it is saved.
+    heard: Option<Head>,
     /// Whether the peer's cursor into our feed was not good: nothing is fed until both have compared.
     adrift: bool,
     /// The parent's side of a comparison.
@@ -311,6 +315,7 @@ impl Link {
                 peer_head: 0,
                 peer_count: 0,
                 said_in_hello: None,
+                heard: None,
                 adrift: false,
                 reconciling: None,
                 offered: None,
@@ -331,16 +336,7 @@ impl Link {
             Frame::Bye(bye) => Err(ProtocolError::Bye { reason: bye.reason, come_back: bye.come_back }),
             Frame::Batch(batch) => self.batch(batch, effects),
             Frame::Ack(ack) => self.ack(ack, effects),
-            Frame::Head(head) => {
-                let scope = self.greeted(head.scope, "a head")?;
-                scope.peer_head = head.position.seq.max(scope.received);
-                scope.unconfirmed = false;
-                if head.goes_on {
-                    scope.confirm(effects);
-                }
-                self.compare_sums(&head, effects);
-                Ok(())
-            }
+            Frame::Head(head) => self.head(head, effects),
             Frame::Adrift(id) => self.wished(id, effects),
             Frame::Ask(id, question) => self.asked(id, question, effects),
             Frame::Answer(id, reply) => self.answered(id, reply, effects),
@@ -452,14 +448,7 @@ impl Link {
         if ack.seq > scope.sent.unwrap_or(0) {
             return Err(ProtocolError::AckAhead(ack.seq));
         }
-        while scope.under_way.front().is_some_and(|(last, _)| *last <= ack.seq) {
-            scope.under_way.pop_front();
-        }
-        if ack.seq > scope.local.acknowledged || !ack.refused.is_empty() {
-            scope.local.acknowledged = scope.local.acknowledged.max(ack.seq);
-            scope.agreed &= ack.refused.is_empty();
-            effects.push(Effect::Acknowledged(ack.scope, scope.local.acknowledged, ack.refused));
-        }
+        scope.acknowledge(ack.seq, ack.refused, effects);
         Ok(())
     }
 
@@ -473,18 +462,23 @@ impl Link {
         scope.sent = Some(batch.last.seq);
         scope.under_way.push_back((batch.last.seq, batch.bytes()));
         effects.push(Effect::Send(Frame::Batch(batch)));
+        scope.acknowledge(0, Vec::new(), effects);
     }
 
     fn saved(&mut self, saved: Saved, effects: &mut Vec<Effect>) {
-        let Some(scope) = self.scopes.get_mut(&saved.local.scope) else { return };
+        let id = saved.local.scope;
+        let Some(scope) = self.scopes.get_mut(&id) else { return };
         scope.saved = saved.seq;
-        scope.answered = true;
         scope.agreed &= saved.refused.is_empty();
         let acknowledged = scope.local.acknowledged;
         // What moved after this commit may have been heard of before it: the feed's head never goes back.
         let head = if saved.local.head.seq < scope.local.head.seq { scope.local.head } else { saved.local.head };
         scope.local = LocalScope { acknowledged, head, ..saved.local };
-        effects.push(Effect::Send(Frame::Ack(scope.ack(saved.refused))));
+        if saved.entries > 0 {
+            scope.answered = true;
+            effects.push(Effect::Send(Frame::Ack(scope.ack(saved.refused))));
+        }
+        self.compare_heard(id, effects);
     }
 
     fn moved(&mut self, local: LocalScope, effects: &mut Vec<Effect>) {
@@ -563,6 +557,23 @@ impl Scope {
     fn confirm(&mut self, effects: &mut Vec<Effect>) {
         if !std::mem::replace(&mut self.confirmed, true) {
             effects.push(Effect::Confirmed(self.local.scope));
+        }
+    }
+
+    /// The peer has acknowledged up to a row, and with it what comes next in batches without entries: no word of the peer
+    /// is needed for rows that bring it nothing.
+    fn acknowledge(&mut self, seq: u64, refused: Vec<Refused>, effects: &mut Vec<Effect>) {
+        let mut reached = self.local.acknowledged.max(seq);
+        while let Some(&(last, bytes)) = self.under_way.front()
+            && (last <= reached || bytes == 0)
+        {
+            reached = reached.max(last);
+            self.under_way.pop_front();
+        }
+        if reached > self.local.acknowledged || !refused.is_empty() {
+            self.local.acknowledged = reached;
+            self.agreed &= refused.is_empty();
+            effects.push(Effect::Acknowledged(self.local.scope, reached, refused));
         }
     }
 

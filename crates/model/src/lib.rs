@@ -14,6 +14,7 @@ mod ladder;
 mod merge;
 mod personal;
 mod reach;
+mod row;
 mod settings;
 mod signup;
 mod sum;

@@ -26,6 +26,12 @@ impl ScopeSum {
         Self::from_bytes(&hasher.finalize().into())
     }
 
+    /// The same, of heads one after the other that are sorted already: as rows keep them.
+    pub fn of_sorted(document: DocId, heads: &[u8]) -> Self {
+        let hasher = Sha256::new().chain_update(document.as_bytes()).chain_update(heads);
+        Self::from_bytes(&hasher.finalize().into())
+    }
+
     /// From the 32 stored bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         let mut limbs = [0; 4];
@@ -84,6 +90,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn sorted_heads_give_the_same_as_heads_in_any_order() {
+        let (id, heads) = (DocId::from_bytes([7; 16]), [Digest([2; 32]), Digest([1; 32])]);
+        let sorted = [[1_u8; 32], [2; 32]].concat();
+        assert_eq!(ScopeSum::of_sorted(id, &sorted), ScopeSum::of(id, &heads));
+    }
 
     proptest! {
         #[test]

@@ -1,13 +1,15 @@
 //! From the engine's frames to the wire's and back.
 //!
-//! **Invariant:** what comes from the wire is within its limits when it leaves here.
+//! **Invariant:** what comes from the wire is within its limits when it leaves here. Both ways are given the link's own
+//! scope, which no frame names.
 
 mod acts;
+mod batch;
 mod compare;
 
 use engine::{
-    Ack, Batch, Bye, Content, Cursor, ENTRIES_MAX, Entry, FRAME_BYTES_MAX, Frame, Head, Hello, Position, Refused,
-    RefusedWhy, ScopeHello, ViewRow,
+    Ack, Bye, Content, Cursor, ENTRIES_MAX, Entry, FRAME_BYTES_MAX, Frame, Head, Hello, Position, Refused, RefusedWhy,
+    ScopeHello, ViewRow,
 };
 use model::{Digest, DocId, EventId, Incarnation, Kind, NodeId, ProposalId, ScopeId, ScopeSum, Timestamp};
 use prost::Message as _;
@@ -57,19 +59,20 @@ fn epoch(given: u64) -> Outcome<u64> {
     i64::try_from(given).map(|_| given).map_err(|_| FromWireError::Limit("epoch"))
 }
 
-pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
+/// A frame as it goes over a link with this own scope.
+pub(crate) fn to_wire(frame: &Frame, own: ScopeId) -> wire::Frame {
     use wire::frame::Kind as K;
     let kind = match frame {
-        Frame::Hello(hello) => K::Hello(hello_to_wire(hello)),
+        Frame::Hello(hello) => K::Hello(hello_to_wire(hello, own)),
         Frame::Batch(batch) => {
-            let batch_wire = batch_to_wire(batch);
+            let batch_wire = batch::batch_to_wire(batch, own);
             let packed = (batch.bytes() >= PACK_BYTES_MIN)
                 .then(|| zstd::bulk::compress(&batch_wire.encode_to_vec(), PACK_LEVEL).ok())
                 .flatten();
             packed.map_or(K::Batch(batch_wire), |packed| K::PackedBatch(packed.into()))
         }
         Frame::Ack(ack) => K::Ack(wire::Ack {
-            scope: ack.scope.as_bytes().to_vec(),
+            scope: scope_to_wire(ack.scope, own),
             seq: ack.seq,
             folded: ack.folded,
             sum: ack.sum.to_bytes().to_vec(),
@@ -77,7 +80,7 @@ pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
             refused: ack.refused.iter().map(refused_to_wire).collect(),
         }),
         Frame::Head(head) => K::Head(wire::Head {
-            scope: head.scope.as_bytes().to_vec(),
+            scope: scope_to_wire(head.scope, own),
             position: Some(position_to_wire(head.position)),
             sum: head.sum.to_bytes().to_vec(),
             count: head.count,
@@ -85,31 +88,31 @@ pub(crate) fn to_wire(frame: &Frame) -> wire::Frame {
             folded: head.folded,
             goes_on: head.goes_on,
         }),
-        Frame::Adrift(scope) => K::Adrift(scope.as_bytes().to_vec()),
-        Frame::Ask(scope, question) => K::Ask(compare::ask_to_wire(*scope, question)),
-        Frame::Answer(scope, reply) => K::Answer(compare::answer_to_wire(*scope, reply)),
+        Frame::Adrift(scope) => K::Adrift(scope_to_wire(*scope, own)),
+        Frame::Ask(scope, question) => K::Ask(compare::ask_to_wire(scope_to_wire(*scope, own), question)),
+        Frame::Answer(scope, reply) => K::Answer(compare::answer_to_wire(scope_to_wire(*scope, own), reply)),
         Frame::Bye(bye) => K::Bye(wire::Bye { reason: words(&bye.reason), come_back: bye.come_back }),
     };
     wire::Frame { kind: Some(kind), critical: true }
 }
 
-/// A frame; `None` for one that this version does not know and may skip.
-pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
+/// A frame that came over a link with this own scope; `None` for one that this version does not know and may skip.
+pub(crate) fn from_wire(frame: wire::Frame, own: ScopeId) -> Outcome<Option<Frame>> {
     use wire::frame::Kind as K;
     Ok(Some(match frame.kind {
         None if frame.critical => return Err(FromWireError::UnknownCritical),
         None => return Ok(None),
-        Some(K::Hello(hello)) => Frame::Hello(hello_from_wire(hello)?),
-        Some(K::Batch(batch)) => Frame::Batch(batch_from_wire(batch)?),
+        Some(K::Hello(hello)) => Frame::Hello(hello_from_wire(hello, own)?),
+        Some(K::Batch(batch)) => Frame::Batch(batch::batch_from_wire(batch, own)?),
         Some(K::PackedBatch(packed)) => {
             let plain = zstd::bulk::decompress(&packed, FRAME_BYTES_MAX).map_err(|_| FromWireError::Packed)?;
             let batch = wire::Batch::decode(plain.as_slice()).map_err(|_| FromWireError::Packed)?;
-            Frame::Batch(batch_from_wire(batch)?)
+            Frame::Batch(batch::batch_from_wire(batch, own)?)
         }
         Some(K::Ack(ack)) => {
             within(ack.refused.len(), REFUSED_MAX, "refusals")?;
             Frame::Ack(Ack {
-                scope: scope(&ack.scope)?,
+                scope: scope(&ack.scope, own)?,
                 seq: ack.seq,
                 folded: ack.folded,
                 sum: sum(&ack.sum)?,
@@ -118,7 +121,7 @@ pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
             })
         }
         Some(K::Head(head)) => Frame::Head(Head {
-            scope: scope(&head.scope)?,
+            scope: scope(&head.scope, own)?,
             position: position(head.position)?,
             sum: sum(&head.sum)?,
             count: head.count,
@@ -126,21 +129,26 @@ pub(crate) fn from_wire(frame: wire::Frame) -> Outcome<Option<Frame>> {
             folded: head.folded,
             goes_on: head.goes_on,
         }),
-        Some(K::Adrift(raw)) => Frame::Adrift(scope(&raw)?),
-        Some(K::Ask(ask)) => compare::ask_from_wire(ask)?,
-        Some(K::Answer(answer)) => compare::answer_from_wire(answer)?,
+        Some(K::Adrift(raw)) => Frame::Adrift(scope(&raw, own)?),
+        Some(K::Ask(ask)) => compare::ask_from_wire(ask, own)?,
+        Some(K::Answer(answer)) => compare::answer_from_wire(answer, own)?,
         Some(K::Bye(bye)) => Frame::Bye(Bye { reason: words(&bye.reason), come_back: bye.come_back }),
     }))
 }
 
 /// Whether bytes are a frame that a link of this version takes. For the fuzzer, which has no link.
 pub fn decodes(bytes: &[u8]) -> bool {
-    let within = bytes.len() <= crate::dial::MESSAGE_BYTES_MAX;
-    within && wire::Frame::decode(bytes).is_ok_and(|frame| from_wire(frame).is_ok())
+    let (within, own) = (bytes.len() <= crate::dial::MESSAGE_BYTES_MAX, ScopeId::from_bytes([1; 16]));
+    within && wire::Frame::decode(bytes).is_ok_and(|frame| from_wire(frame, own).is_ok())
 }
 
-fn scope(raw: &[u8]) -> Outcome<ScopeId> {
-    bytes(raw, "scope").map(ScopeId::from_bytes)
+/// A scope as a frame names it: the link's own by no bytes.
+fn scope_to_wire(scope: ScopeId, own: ScopeId) -> Vec<u8> {
+    if scope == own { Vec::new() } else { scope.as_bytes().to_vec() }
+}
+
+fn scope(raw: &[u8], own: ScopeId) -> Outcome<ScopeId> {
+    if raw.is_empty() { Ok(own) } else { bytes(raw, "scope").map(ScopeId::from_bytes) }
 }
 
 fn sum(raw: &[u8]) -> Outcome<ScopeSum> {
@@ -156,9 +164,9 @@ fn position(position: Option<wire::Position>) -> Outcome<Position> {
     Ok(Position { seq: position.seq, hash: Digest(bytes(&position.hash, "row digest")?) })
 }
 
-fn hello_to_wire(hello: &Hello) -> wire::Hello {
+fn hello_to_wire(hello: &Hello, own: ScopeId) -> wire::Hello {
     let scope = |scope: &ScopeHello| wire::ScopeHello {
-        scope: scope.scope.as_bytes().to_vec(),
+        scope: scope_to_wire(scope.scope, own),
         cursor: scope.cursor.map(|cursor| wire::Cursor {
             incarnation: cursor.incarnation.as_bytes().to_vec(),
             position: Some(position_to_wire(cursor.position)),
@@ -180,7 +188,7 @@ fn hello_to_wire(hello: &Hello) -> wire::Hello {
     }
 }
 
-fn hello_from_wire(hello: wire::Hello) -> Outcome<Hello> {
+fn hello_from_wire(hello: wire::Hello, own: ScopeId) -> Outcome<Hello> {
     within(hello.scopes.len(), engine::SCOPES_MAX, "scopes")?;
     let cursor = |cursor: wire::Cursor| -> Outcome<Cursor> {
         let incarnation = Incarnation::from_bytes(bytes(&cursor.incarnation, "incarnation")?);
@@ -188,7 +196,7 @@ fn hello_from_wire(hello: wire::Hello) -> Outcome<Hello> {
     };
     let one = |said: wire::ScopeHello| -> Outcome<ScopeHello> {
         Ok(ScopeHello {
-            scope: scope(&said.scope)?,
+            scope: scope(&said.scope, own)?,
             cursor: said.cursor.map(cursor).transpose()?,
             head: position(said.head)?,
             acknowledged: said.acknowledged,
@@ -205,25 +213,6 @@ fn hello_from_wire(hello: wire::Hello) -> Outcome<Hello> {
         scopes: hello.scopes.into_iter().map(one).collect::<Outcome<_>>()?,
         view_version: hello.view_version,
         window_bytes: hello.window_bytes,
-    })
-}
-
-fn batch_to_wire(batch: &Batch) -> wire::Batch {
-    wire::Batch {
-        scope: batch.scope.as_bytes().to_vec(),
-        after: batch.after,
-        last: Some(position_to_wire(batch.last)),
-        entries: batch.entries.iter().map(entry_to_wire).collect(),
-    }
-}
-
-fn batch_from_wire(batch: wire::Batch) -> Outcome<Batch> {
-    within(batch.entries.len(), ENTRIES_MAX, "entries")?;
-    Ok(Batch {
-        scope: scope(&batch.scope)?,
-        after: batch.after,
-        last: position(batch.last)?,
-        entries: batch.entries.into_iter().map(entry_from_wire).collect::<Outcome<_>>()?,
     })
 }
 
@@ -324,7 +313,11 @@ fn refused_from_wire(refused: wire::Refused) -> Outcome<Refused> {
 
 #[cfg(test)]
 mod tests {
+    use engine::{Batch, Question, Reply};
+
     use super::*;
+
+    const OWN: ScopeId = ScopeId::from_bytes([7; 16]);
 
     fn batch(bytes: usize) -> Frame {
         let entry =
@@ -333,12 +326,52 @@ mod tests {
         Frame::Batch(Batch { scope: ScopeId::NETWORK, after: 0, last, entries: vec![entry] })
     }
 
+    /// A frame of each kind that names a scope.
+    fn frames(scope: ScopeId) -> Vec<Frame> {
+        let (document, seq, folded) = (DocId::from_bytes([1; 16]), 9, true);
+        let position = Position { seq, hash: Digest([2; 32]) };
+        let (sum, count) = (ScopeSum::of(document, &[position.hash]), 3);
+        let incarnation = Incarnation::from_bytes([4; 16]);
+        let cursor = Some(Cursor { incarnation, position });
+        let said = ScopeHello { scope, cursor, head: position, acknowledged: 5, sum, count, folded };
+        let refused = Refused { seq, document, why: RefusedWhy::Missing, words: "it follows nothing".to_owned() };
+        vec![
+            Frame::Hello(Hello {
+                protocol_min: 1,
+                protocol_max: 2,
+                node: NodeId([5; 32]),
+                incarnation,
+                scopes: vec![said],
+                view_version: 6,
+                window_bytes: 7,
+            }),
+            Frame::Batch(Batch { scope, after: 8, last: position, entries: Vec::new() }),
+            Frame::Ack(Ack { scope, seq, folded, sum, count, refused: vec![refused] }),
+            Frame::Head(Head { scope, position, read: 4, folded, sum, count, goes_on: true }),
+            Frame::Adrift(scope),
+            Frame::Ask(scope, Question::Done(Some(position))),
+            Frame::Answer(scope, Reply::Took),
+        ]
+    }
+
     #[test]
     fn a_frame_comes_back_as_it_went() {
-        for frame in [batch(10), batch(100_000)] {
-            assert_eq!(from_wire(to_wire(&frame)).unwrap(), Some(frame));
+        let bye = Frame::Bye(Bye { reason: "the node stops".to_owned(), come_back: true });
+        let others = [batch(10), batch(100_000), bye];
+        for frame in others.into_iter().chain(frames(OWN)).chain(frames(ScopeId::NETWORK)) {
+            assert_eq!(from_wire(to_wire(&frame, OWN), OWN).unwrap(), Some(frame));
         }
-        assert!(to_wire(&batch(100_000)).encoded_len() < 2_000, "a large batch is packed");
+        assert!(to_wire(&batch(100_000), OWN).encoded_len() < 2_000, "a large batch is packed");
+    }
+
+    #[test]
+    fn the_own_scope_is_not_named_on_the_wire_and_the_networks_is() {
+        for (own, network) in frames(OWN).iter().zip(frames(ScopeId::NETWORK)) {
+            let [own, network] = [own, &network].map(|frame| to_wire(frame, OWN).encode_to_vec());
+            let names = |bytes: &[u8], scope: ScopeId| bytes.windows(16).any(|some| some == scope.as_bytes());
+            assert!(!names(&own, OWN) && names(&network, ScopeId::NETWORK));
+            assert!(own.len() + 16 <= network.len(), "{} and {} bytes", own.len(), network.len());
+        }
     }
 
     #[test]
@@ -375,23 +408,24 @@ mod tests {
         };
         let most = i64::MAX.unsigned_abs();
         for frame in [leave(most), enter(most), transfer(most), left(most), told(most)] {
-            assert_eq!(from_wire(to_wire(&frame)).unwrap(), Some(frame));
+            assert_eq!(from_wire(to_wire(&frame, OWN), OWN).unwrap(), Some(frame));
         }
         for frame in [leave(most + 1), enter(u64::MAX), transfer(most + 1), left(most + 1), told(most + 1)] {
-            assert!(matches!(from_wire(to_wire(&frame)), Err(FromWireError::Limit("epoch"))), "{frame:?}");
+            assert!(matches!(from_wire(to_wire(&frame, OWN), OWN), Err(FromWireError::Limit("epoch"))), "{frame:?}");
         }
     }
 
     #[test]
     fn g16_an_unknown_optional_frame_is_skipped_and_a_critical_one_is_refused() {
-        assert!(matches!(from_wire(wire::Frame { kind: None, critical: false }), Ok(None)));
-        assert!(matches!(from_wire(wire::Frame { kind: None, critical: true }), Err(FromWireError::UnknownCritical)));
+        assert!(matches!(from_wire(wire::Frame { kind: None, critical: false }, OWN), Ok(None)));
+        let critical = wire::Frame { kind: None, critical: true };
+        assert!(matches!(from_wire(critical, OWN), Err(FromWireError::UnknownCritical)));
     }
 
     #[test]
     fn a_packed_batch_that_inflates_without_limit_is_refused() {
         let bomb = zstd::bulk::compress(&vec![0; FRAME_BYTES_MAX + 1], 1).unwrap();
         let frame = wire::Frame { kind: Some(wire::frame::Kind::PackedBatch(bomb.into())), critical: true };
-        assert!(matches!(from_wire(frame), Err(FromWireError::Packed)));
+        assert!(matches!(from_wire(frame, OWN), Err(FromWireError::Packed)));
     }
 }

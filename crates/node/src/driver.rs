@@ -158,7 +158,7 @@ where
             frame = incoming.next(), if driver.has_room() => match frame {
                 None => return Ended::Broken("the other end closed the connection".to_owned()),
                 Some(Err(status)) => return status_ended(&status),
-                Some(Ok(frame)) => match from_wire(frame) {
+                Some(Ok(frame)) => match from_wire(frame, link.scope) {
                     Ok(Some(frame)) => {
                         let frame = driver.as_named_here(frame);
                         heard_until = tokio::time::Instant::now() + SILENCE;
@@ -206,7 +206,11 @@ impl Driver<'_> {
     }
 
     fn as_named_there(&self, frame: &Frame) -> wire::Frame {
-        if self.between { to_wire(&frame.clone().renamed(ScopeId::ABOVE, ScopeId::NETWORK)) } else { to_wire(frame) }
+        let own = self.link.scope;
+        if !self.between {
+            return to_wire(frame, own);
+        }
+        to_wire(&frame.clone().renamed(ScopeId::ABOVE, ScopeId::NETWORK), own)
     }
 
     /// Others are new here, too: the peer comes again by its own backoff.

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::legacy::{Key as AutomergeKey, ObjectId, OpType};
 use automerge::{Change, ScalarValue};
 use model::{ActorId, Digest, DocId, Key, KeyError};
+use sha2::{Digest as _, Sha256};
 
 /// The largest change, in bytes: four times the largest sign-up, so that no honest act comes near.
 pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
@@ -145,6 +146,12 @@ impl Inspected {
         }
         Ok(())
     }
+}
+
+/// The hash by which an uncompressed change is named: of everything after its magic number and checksum. It reads nothing,
+/// so that a change which is refused here has one, too; `None` for fewer bytes than any change has.
+pub fn hash_of(bytes: &[u8]) -> Option<Digest> {
+    bytes.get(8..).map(|content| Digest(Sha256::digest(content).into()))
 }
 
 /// Reads a change's bytes and checks all that can be checked without its document.

@@ -17,7 +17,7 @@ mod wrote;
 
 pub use fold::{FoldError, fold};
 pub use inspect::{
-    CHANGE_BYTES_MAX, Context, Dependency, Inspected, MESSAGE_BYTES_MAX, OPERATIONS_MAX, Refusal, inspect,
+    CHANGE_BYTES_MAX, Context, Dependency, Inspected, MESSAGE_BYTES_MAX, OPERATIONS_MAX, Refusal, hash_of, inspect,
 };
 pub use record::{Corrupt, Record, SAVED_BYTES_MAX, Stamp, Written};
 pub use register::{Agreement, Register, rung_in_force};

@@ -6,7 +6,6 @@ use engine::{Batch, Content, Cursor, CursorVerdict, Entry, LocalScope, Position,
 use model::{Digest, DocId, EraseId, EventId, Kind, ProposalId, ScopeId, Timestamp, VIEW_VERSION};
 use record::Record;
 use rusqlite::params;
-use sha2::{Digest as _, Sha256};
 
 use crate::document::DocumentRow;
 use crate::error::During as _;
@@ -61,7 +60,7 @@ impl Tx<'_> {
         let seq = self.next_seq(scope)?;
         let sql =
             "INSERT INTO feed (scope, seq, document, kind, ref, origin_link, mark) VALUES (?, ?, ?, 'change', ?, ?, ?)";
-        self.run("feed a change", sql, params![scope, seq, document, change, origin, mark_of(hash)])?;
+        self.run("feed a change", sql, params![scope, seq, document, change, origin, hash.mark()])?;
         Ok(seq)
     }
 }
@@ -209,7 +208,7 @@ impl Read<'_> {
             Ok((row.get::<_, Option<Vec<u8>>>(0)?, Digest(row.get(1)?)))
         })?;
         // The newest rows' numbers are given again once these rows went with their document.
-        let same = |(_, hash): &(_, Digest)| row.mark == Some(mark_of(*hash));
+        let same = |(_, hash): &(_, Digest)| row.mark == Some(hash.mark());
         let Some((raw, hash)) = found.filter(same) else { return Ok(None) };
         let bytes = if raw.is_some() { raw } else { self.bytes_in_snapshot(row.document, hash, &mut None)? };
         Ok(bytes.map(|bytes| Content::Change { bytes }))
@@ -331,19 +330,7 @@ fn read_feed_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<FeedRow> {
     })
 }
 
-/// What stays of a change's hash in the rows that bring it.
-fn mark_of(hash: Digest) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = hash.0;
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// By what a cursor knows a row. Two databases that were one give the same number to different changes.
+/// By what a cursor knows a row.
 fn digest_of(scope: ScopeId, row: &FeedRow) -> Digest {
-    let mut hasher = Sha256::new();
-    hasher.update(scope.as_bytes());
-    hasher.update(row.seq.to_be_bytes());
-    hasher.update(row.id.as_bytes());
-    hasher.update(row.kind.as_bytes());
-    hasher.update(row.mark.unwrap_or(row.reference).to_be_bytes());
-    Digest(hasher.finalize().into())
+    Digest::of_row(scope, row.seq, row.id, &row.kind, row.mark.unwrap_or(row.reference))
 }

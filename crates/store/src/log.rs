@@ -115,7 +115,8 @@ impl Tx<'_> {
         self.move_cursor(link, batch.scope, cursor)?;
         self.heard(link.id, at)?;
         self.write_figures()?;
-        Ok(Saved { local: self.local_scope(link.id, batch.scope)?, seq: cursor.position.seq, refused })
+        let (local, entries) = (self.local_scope(link.id, batch.scope)?, batch.entries.len());
+        Ok(Saved { local, seq: cursor.position.seq, entries, refused })
     }
 
     /// Goes on reading the peer's feed from there.

@@ -10,7 +10,7 @@ use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow};
 use crate::link::{Direction, LinkRow};
-use crate::rows::{ScopeRole, split_hashes};
+use crate::rows::ScopeRole;
 use crate::{Examined, Read, StoreError, Tx};
 
 /// How many of its newest receipts a node gives again after a comparison.
@@ -143,7 +143,7 @@ impl Read<'_> {
         let fits = |kept: &Prints| kept.scope == scope && (wanted == Wanted::Lists || !kept.summed);
         if !kept.as_ref().is_some_and(fits) {
             let mut documents = Vec::with_capacity(usize::try_from(self.known_scope(scope)?.count).unwrap_or(0));
-            self.each_folded(scope, |id, print| documents.push((id, print.in_sum(id), print.in_list(id))))?;
+            self.each_folded(scope, |id, print| documents.push(print.of(id)))?;
             *kept = Some(Prints { scope, head: self.head(scope)?, summed: false, documents });
         }
         let found = kept.as_mut().ok_or(StoreError::Corrupt("scope"))?;
@@ -349,12 +349,6 @@ fn bucket_of(id: DocId, buckets: u32) -> usize {
     (u32::from_be_bytes([a, b, c, d]) % buckets.max(1)) as usize
 }
 
-/// The first bytes of the digest of a document at its heads.
-fn beginning<const N: usize>(id: DocId, heads: &[u8]) -> [u8; N] {
-    let digest = ScopeSum::of(id, &split_hashes(heads)).to_bytes();
-    std::array::from_fn(|at| digest[at])
-}
-
 /// What prints are wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
@@ -402,24 +396,17 @@ enum Print<'a> {
 }
 
 impl Print<'_> {
-    fn in_sum(&self, id: DocId) -> u64 {
-        let sum = |heads: &[u8]| u64::from_le_bytes(beginning(id, heads));
-        match self {
-            Self::Heads(heads, guest) => sum(heads).wrapping_add(u64::from(*guest)),
-            Self::Erased => sum(&[]),
-            Self::Leaving => sum(&[]).wrapping_add(1),
-        }
-    }
-
-    fn in_list(&self, id: DocId) -> Fingerprint {
-        match self {
-            Self::Heads(heads, guest) => {
-                let mut print: Fingerprint = beginning(id, heads);
-                print[0] = (print[0] & !GUEST) | if *guest { GUEST } else { 0 };
-                print
-            }
-            Self::Erased => ERASED,
-            Self::Leaving => LEAVING,
-        }
+    /// The document, what it adds to its bucket's sum, and what stands for it in a list.
+    fn of(&self, id: DocId) -> (DocId, u64, Fingerprint) {
+        let digest = |heads: &[u8]| ScopeSum::of_sorted(id, heads).to_bytes();
+        let (digest, beside, listed) = match self {
+            Self::Heads(heads, guest) => (digest(heads), u64::from(*guest), None),
+            Self::Erased => (digest(&[]), 0, Some(ERASED)),
+            Self::Leaving => (digest(&[]), 1, Some(LEAVING)),
+        };
+        let in_sum = u64::from_le_bytes(std::array::from_fn(|at| digest[at])).wrapping_add(beside);
+        let mut print: Fingerprint = std::array::from_fn(|at| digest[at]);
+        print[0] = (print[0] & !GUEST) | if beside == 1 { GUEST } else { 0 };
+        (id, in_sum, listed.unwrap_or(print))
     }
 }

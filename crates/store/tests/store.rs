@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use model::{DocId, EmailAddress, Incarnation, Kind, Ladder, NodeId, ScopeId, SignUp, Timestamp};
+use model::{Digest, DocId, EmailAddress, Incarnation, Kind, Ladder, NodeId, ScopeId, SignUp, Timestamp};
 use record::{Record, Stamp, Value, Write, from_sign_up};
 use store::{
     DATABASE_FILE, DocState, Edited, Examined, Filter, Match, NewDocument, NodeKind, NodeRow, Page, ProofKey,
@@ -174,7 +174,7 @@ fn g2_a_batch_is_not_logged_without_the_one_before_it() {
     writer.commit(|tx| tx.put_link(&new)).unwrap();
     let link = store.reader().unwrap().at_once(|read| read.links()).unwrap().remove(0);
     let mut log = |after: u64, last: u64| {
-        let last = Position { seq: last, hash: model::Digest([1; 32]) };
+        let last = Position { seq: last, hash: Digest([1; 32]) };
         let cursor = Cursor { incarnation: Incarnation::from_bytes([9; 16]), position: last };
         let empty = Examined::new(Batch { scope, after, last, entries: Vec::new() });
         writer.commit(|tx| tx.log(&link, &empty, cursor, AT))
@@ -183,6 +183,30 @@ fn g2_a_batch_is_not_logged_without_the_one_before_it() {
     assert!(log(9, 12).is_err(), "rows 6 to 9 were never committed");
     assert_eq!(log(5, 9).unwrap().seq, 9);
     assert_eq!(log(0, 3).unwrap().seq, 3, "a feed that begins anew is taken from its start");
+}
+
+/// A batch leaves out on the wire what is made of its last change again.
+#[test]
+fn whoever_reads_a_change_makes_the_digest_of_its_row() {
+    use engine::{Content, Position};
+    let directory = TempDir::new().unwrap();
+    let store = make(directory.path());
+    let mut writer = store.writer().unwrap();
+    let (scope, peer, token) = (ScopeId::from_bytes([5; 16]), NodeId([2; 32]), [0; 32]);
+    writer.commit(|tx| tx.add_scope(scope, ScopeRole::Own)).unwrap();
+    let up = store::NewLink { peer, direction: store::Direction::Up, name: "x", scope, address: None, token: &token };
+    writer.commit(|tx| tx.put_link(&up)).unwrap();
+    let id = DocId::from_parts(AT, [7; 10]);
+    let sign_up = SignUp::from_fields([("given_name", "Mary"), ("email", "m@example.org")], "US").unwrap();
+    let (record, written) = Record::create(id, Kind::Supporter, from_sign_up(&sign_up, &[]), &stamp(1));
+    let new = NewDocument::new(id, Kind::Supporter, &record, written, [1; 16], &Ladder::default());
+    writer.commit(|tx| tx.insert_document(&new, &[scope], DocState::Live)).unwrap();
+    let mut reader = store.reader().unwrap();
+    let link = reader.at_once(|read| read.links()).unwrap().remove(0);
+    let page = reader.at_once(|read| read.feed_page(link.id, scope, 0, 1)).unwrap().unwrap();
+    let Content::Change { bytes } = &page.entries[0].content else { panic!("{page:?}") };
+    let hash = record::hash_of(bytes).unwrap();
+    assert_eq!(page.last, Position { seq: 1, hash: Digest::of_change_row(scope, 1, id, hash) });
 }
 
 /// G9: whoever asks in a comparison gets nothing of what the link's scope does not hold.

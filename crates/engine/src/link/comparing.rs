@@ -10,6 +10,29 @@ use crate::reconcile::{Found, Look, Next, Question, Reconciling, Reply};
 const PATIENCE_TRIES_MAX: u32 = 5;
 
 impl Link {
+    /// Where the peer's feed stands.
+    pub(super) fn head(&mut self, head: Head, effects: &mut Vec<Effect>) -> Result<(), ProtocolError> {
+        let id = head.scope;
+        let scope = self.greeted(id, "a head")?;
+        scope.peer_head = head.position.seq.max(scope.received);
+        scope.unconfirmed = false;
+        if head.goes_on {
+            scope.confirm(effects);
+        }
+        scope.heard = Some(head);
+        self.compare_heard(id, effects);
+        Ok(())
+    }
+
+    /// What the peer's head says is compared once every batch before it is saved: after one without entries the peer says its
+    /// head at once.
+    pub(super) fn compare_heard(&mut self, id: ScopeId, effects: &mut Vec<Effect>) {
+        let at_end = self.scopes.get_mut(&id).filter(|scope| scope.saved == scope.received);
+        if let Some(head) = at_end.and_then(|scope| scope.heard.take()) {
+            self.compare_sums(&head, effects);
+        }
+    }
+
     /// Sums are compared when both have read each other's feed to the end and folded it.
     pub(super) fn compare_sums(&mut self, said: &Head, effects: &mut Vec<Effect>) {
         let Some(scope) = self.scopes.get_mut(&said.scope) else { return };

@@ -20,7 +20,7 @@ const CLAIMED_MAX: usize = 1_000;
 /// The most documents of which changes are named in one frame.
 const DOCUMENTS_MAX: usize = 2_000;
 
-pub(super) fn ask_to_wire(scope: ScopeId, question: &Question) -> wire::Ask {
+pub(super) fn ask_to_wire(scope: Vec<u8>, question: &Question) -> wire::Ask {
     use wire::ask::Question as Q;
     let question = match question {
         Question::Sums(sums) => Q::Sums(wire::Sums { sums: sums.clone() }),
@@ -33,10 +33,10 @@ pub(super) fn ask_to_wire(scope: ScopeId, question: &Question) -> wire::Ask {
         Question::Take(entries) => Q::Take(entries_to_wire(entries, 0)),
         Question::Done(go_on) => Q::Done(wire::Done { go_on: go_on.map(position_to_wire) }),
     };
-    wire::Ask { scope: scope.as_bytes().to_vec(), question: Some(question) }
+    wire::Ask { scope, question: Some(question) }
 }
 
-pub(super) fn ask_from_wire(ask: wire::Ask) -> Outcome<Frame> {
+pub(super) fn ask_from_wire(ask: wire::Ask, own: ScopeId) -> Outcome<Frame> {
     use wire::ask::Question as Q;
     let question = match ask.question.ok_or(FromWireError::Absent("question"))? {
         Q::Sums(sums) => {
@@ -60,10 +60,10 @@ pub(super) fn ask_from_wire(ask: wire::Ask) -> Outcome<Frame> {
         Q::Take(entries) => Question::Take(entries_from_wire(entries)?),
         Q::Done(done) => Question::Done(done.go_on.map(|go_on| position(Some(go_on))).transpose()?),
     };
-    Ok(Frame::Ask(scope(&ask.scope)?, question))
+    Ok(Frame::Ask(scope(&ask.scope, own)?, question))
 }
 
-pub(super) fn answer_to_wire(scope: ScopeId, reply: &Reply) -> wire::Answer {
+pub(super) fn answer_to_wire(scope: Vec<u8>, reply: &Reply) -> wire::Answer {
     use wire::answer::Reply as R;
     let reply = match reply {
         Reply::Differ { buckets, head } => {
@@ -86,10 +86,10 @@ pub(super) fn answer_to_wire(scope: ScopeId, reply: &Reply) -> wire::Answer {
         Reply::Took => R::Took(wire::Took {}),
         Reply::Done(go_on) => R::Done(wire::Done { go_on: go_on.map(position_to_wire) }),
     };
-    wire::Answer { scope: scope.as_bytes().to_vec(), reply: Some(reply) }
+    wire::Answer { scope, reply: Some(reply) }
 }
 
-pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
+pub(super) fn answer_from_wire(answer: wire::Answer, own: ScopeId) -> Outcome<Frame> {
     use wire::answer::Reply as R;
     let reply = match answer.reply.ok_or(FromWireError::Absent("reply"))? {
         R::Differ(differ) => {
@@ -118,7 +118,7 @@ pub(super) fn answer_from_wire(answer: wire::Answer) -> Outcome<Frame> {
         R::Took(_) => Reply::Took,
         R::Done(done) => Reply::Done(done.go_on.map(|go_on| position(Some(go_on))).transpose()?),
     };
-    Ok(Frame::Answer(scope(&answer.scope)?, reply))
+    Ok(Frame::Answer(scope(&answer.scope, own)?, reply))
 }
 
 fn claim_to_wire((document, claimed): &Claim) -> wire::Told {

@@ -22,7 +22,7 @@ pub mod frame {
         Head(super::Head),
         #[prost(message, tag = "5")]
         Bye(super::Bye),
-        /// The child's feed of this scope (UUID, 16 bytes) can't go on from the parent's cursor: please compare.
+        /// The child's feed of this scope can't go on from the parent's cursor: please compare.
         #[prost(bytes, tag = "7")]
         Adrift(::prost::alloc::vec::Vec<u8>),
         /// Comparing: the parent asks, the child answers, one question at a time.
@@ -56,7 +56,7 @@ pub struct Cursor {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ScopeHello {
-    /// UUID, 16 bytes; nil is the network.
+    /// UUID, 16 bytes; absent: the link's own.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
     /// How far I have read yours; absent: not at all.
@@ -232,7 +232,7 @@ pub struct Propose {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Entry {
-    /// The row's number.
+    /// The row's number. In a batch 0: the number after the entry before it, or after the batch's `after`.
     #[prost(uint64, tag = "1")]
     pub seq: u64,
     /// UUID, 16 bytes.
@@ -265,13 +265,15 @@ pub mod entry {
 /// Rows of one feed. Rows that came from the receiver are left out and covered by the range.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Batch {
-    /// UUID, 16 bytes.
+    /// UUID, 16 bytes; absent: the link's own.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
     /// The row before the first one covered.
     #[prost(uint64, tag = "2")]
     pub after: u64,
-    /// The last row covered.
+    /// The last row covered. `seq` 0: that of the last entry. Without `hash` that row is the last entry and brings a change,
+    /// and the receiver makes the digest: SHA-256 of the scope, `seq` (8 bytes, big-endian), the document, the word "change"
+    /// and the first 8 bytes of the change's own SHA-256.
     #[prost(message, optional, tag = "3")]
     pub last: ::core::option::Option<Position>,
     /// At most 2,000, in order.
@@ -292,10 +294,10 @@ pub struct Refused {
     #[prost(string, tag = "4")]
     pub words: ::prost::alloc::string::String,
 }
-/// Committed on disk.
+/// Committed on disk. A batch without entries is not acknowledged: it counts as soon as everything sent before it does.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Ack {
-    /// UUID, 16 bytes.
+    /// UUID, 16 bytes; absent: the link's own.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
     /// Up to which row.
@@ -315,7 +317,7 @@ pub struct Ack {
 /// Where a feed stands; also the heartbeat.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Head {
-    /// UUID, 16 bytes.
+    /// UUID, 16 bytes; absent: the link's own.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
     #[prost(message, optional, tag = "2")]
@@ -357,7 +359,7 @@ pub struct DocumentPrint {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Ask {
-    /// UUID, 16 bytes; nil is the network.
+    /// UUID, 16 bytes; absent: the link's own.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
     #[prost(oneof = "ask::Question", tags = "2, 3, 4, 5, 6, 7, 8")]
@@ -466,7 +468,7 @@ pub struct Done {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Answer {
-    /// UUID, 16 bytes; nil is the network.
+    /// UUID, 16 bytes; absent: the link's own.
     #[prost(bytes = "vec", tag = "1")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
     #[prost(oneof = "answer::Reply", tags = "2, 3, 4, 5, 6, 7, 8")]
