@@ -10,7 +10,7 @@ pub(crate) const PROGRAM: Program =
 
 /// A chapter's own node: its people, its notes, its link to the network
 ///
-/// Without a command it serves, as `chapter-node serve`.
+/// Without a command it serves, as `chapter-node serve`, and opens the pages in a browser.
 #[derive(Debug, Parser)]
 #[command(name = "chapter-node", version, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -40,6 +40,15 @@ pub(crate) enum Command {
         /// Where pages are served [default: 127.0.0.1:8090]
         #[arg(long, value_name = "ADDR")]
         http: Option<String>,
+        /// A host name under which a proxy with TLS serves the pages; can be given more than once
+        #[arg(long = "host", value_name = "NAME")]
+        hosts: Vec<String>,
+        /// A reverse proxy before the pages, as a network: its word on who asks is taken. Can be given more than once
+        #[arg(long, value_name = "CIDR")]
+        trusted_proxy: Vec<String>,
+        /// Open the pages to the local network
+        #[arg(long)]
+        lan: bool,
     },
     /// One full exchange with the network. Exit 3 if it can't be reached: nothing is lost
     #[command(after_help = "Example:\n  chapter-node sync && chapter-node state-hash")]

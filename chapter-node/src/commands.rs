@@ -1,6 +1,7 @@
 //! Runs the commands of `chapter-node`.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::process::Stdio;
 
 use clap::CommandFactory as _;
 use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, runtime, serve, sync, table};
@@ -18,7 +19,9 @@ const NEW_SHOWN: usize = 20;
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { globals, command } = arguments;
     let (out, by) = (Out::new(globals.json), globals.by()?);
-    match command.unwrap_or(Command::Serve { http: None }) {
+    let once_open = command.is_none().then_some(open_browser as fn(&str));
+    let served = Command::Serve { http: None, hosts: Vec::new(), trusted_proxy: Vec::new(), lan: false };
+    match command.unwrap_or(served) {
         Command::Shared(Shared::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())
@@ -26,11 +29,17 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Join { invite, name, accept_statement } => {
             join_network(&globals, &invite, name.as_deref(), accept_statement, out)
         }
-        Command::Serve { http } => {
+        Command::Serve { lan: true, .. } => {
+            let words = "the pages can't be opened to the local network without TLS: they carry names and passwords";
+            let hint = "they need a proxy with TLS before them, on this machine; name its host with --host";
+            Err(Failure::refused(words).hint(hint))
+        }
+        Command::Serve { http, hosts, trusted_proxy, lan: false } => {
             let node = globals.open(PROGRAM)?;
-            let configured = Config::read(node.directory())?.http;
-            let http = http.or(configured).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
-            serve(&node, ServePlan { http, grpc: None, router: site::router(&node), beside: None })
+            let config = Config::read(node.directory())?;
+            let rules = config.rules(&hosts, &trusted_proxy, None)?;
+            let http = http.or(config.http).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
+            serve(&node, ServePlan { http, grpc: None, router: site::router(&node, rules), beside: None, once_open })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, "the network", out),
         Command::Return { id, reason } => {
@@ -44,6 +53,21 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Today => today(&globals.open(PROGRAM)?, out),
         Command::Shared(command) => run_shared(&globals, PROGRAM, &command, out, &by),
     }
+}
+
+/// Opens an address as the desktop does; where there is none, a person has read it in the terminal.
+fn open_browser(address: &str) {
+    let address = address.to_owned();
+    // On a thread of its own: it may last as long as the browser is open.
+    std::thread::spawn(move || {
+        let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+        let (stdout, stderr) = (Stdio::null(), Stdio::null());
+        let opened =
+            std::process::Command::new(opener).arg(address).stdin(Stdio::null()).stdout(stdout).stderr(stderr).status();
+        if !opened.is_ok_and(|status| status.success()) {
+            Out::note("no browser could be opened here: open the address yourself");
+        }
+    });
 }
 
 fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: bool, out: Out) -> Result<(), Failure> {

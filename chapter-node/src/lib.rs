@@ -10,6 +10,8 @@ mod today;
 use std::process::ExitCode;
 
 use arguments::Arguments;
+#[doc(hidden)]
+pub use site::routes;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {

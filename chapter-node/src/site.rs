@@ -1,29 +1,29 @@
 //! The chapter's routes.
 
 use axum::Router;
-use axum::routing::get;
+use model::Right;
 use node::Node;
-use web::{NavItem, Site, assets, audit_page, guarded, live, people_pages};
+use web::{Access, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
 
 use crate::today;
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
-    NavItem { href: "/", label: "Today", key: "t" },
-    NavItem { href: "/people", label: "People", key: "p" },
-    NavItem { href: "/audit", label: "Audit", key: "a" },
+    NavItem { href: "/", label: "Today", key: "t", right: Right::SeeGiven },
+    NavItem { href: "/people", label: "People", key: "p", right: Right::SeePeople },
+    NavItem { href: "/audit", label: "Audit", key: "a", right: Right::SeeAudit },
 ];
 
-pub(crate) fn router(node: &Node) -> Router {
+fn pages() -> Pages<Site> {
+    Pages::default().get("/", Access::Needs(Right::SeeGiven), today::page).merge(shared_pages())
+}
+
+pub(crate) fn router(node: &Node, rules: Rules) -> Router {
     let site = Site { node: node.clone(), nav: NAV };
-    let router = Router::new()
-        .route("/", get(today::page))
-        .route("/live", get(live))
-        .route("/livez", get(|| async { "alive" }))
-        .route("/readyz", get(today::ready))
-        .merge(people_pages())
-        .merge(audit_page())
-        .with_state(site)
-        .merge(assets());
-    guarded(router, &[])
+    guarded(pages().with_state(site), node, rules, &[])
+}
+
+/// Every route, with who may use it.
+pub fn routes() -> Vec<Route> {
+    pages().routes().to_vec()
 }

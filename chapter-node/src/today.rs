@@ -1,15 +1,18 @@
 //! Today: whom to call next, with why she is here.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
-use model::Body;
+use model::{Body, Right};
+use node::Who;
 use store::{Filter, Page, PersonRow};
-use web::{Problem, Shell, Site, WebError, ago, blocking, html, working_as};
+use web::{Shell, Site, WebError, ago, blocking, html};
 
 /// People to call on one page: what one evening holds.
 const SHOWN: usize = 20;
+/// The most people given to one caller that are shown to her: she finds nobody in any other way.
+const GIVEN_SHOWN: usize = 200;
 
 struct ToCall {
     id: String,
@@ -29,6 +32,8 @@ struct Named {
 #[template(path = "today.html")]
 struct TodayPage {
     shell: Shell,
+    /// She sees only the people who are given to her.
+    caller: bool,
     new: Vec<ToCall>,
     needs: Vec<Named>,
     proposals: u64,
@@ -58,7 +63,27 @@ fn to_call(person: &PersonRow, now: model::Timestamp) -> ToCall {
     }
 }
 
-fn build(site: &Site, by: &str) -> Result<TodayPage, WebError> {
+/// The page of whoever sees only the people given to her: those, and no figure of anybody else.
+fn given(site: &Site, who: &Who) -> Result<TodayPage, WebError> {
+    site.node.settle()?;
+    let filter = Filter { mine: Some(who.by.clone()), ..Filter::default() };
+    let people = site.node.read(|read| read.people(&filter, Page { limit: GIVEN_SHOWN, after: None }))?;
+    let now = site.node.now();
+    Ok(TodayPage {
+        shell: site.shell("Today", "/", who)?,
+        caller: true,
+        people: people.len() as u64,
+        new: people.iter().map(|person| to_call(person, now)).collect(),
+        needs: Vec::new(),
+        proposals: 0,
+        rungs: Vec::new(),
+    })
+}
+
+fn build(site: &Site, who: &Who) -> Result<TodayPage, WebError> {
+    if !who.role.may(Right::SeePeople) {
+        return given(site, who);
+    }
     let tally = site.node.tally()?;
     let untried = Filter { untried: true, ..Filter::default() };
     let conflicts = Filter { conflicts: true, ..Filter::default() };
@@ -72,7 +97,8 @@ fn build(site: &Site, by: &str) -> Result<TodayPage, WebError> {
         (format!("rung-{}", nth + 1), rung.label.clone(), count)
     };
     Ok(TodayPage {
-        shell: site.shell("Today", "/", by)?,
+        shell: site.shell("Today", "/", who)?,
+        caller: false,
         new: new.iter().map(|person| to_call(person, now)).collect(),
         needs: needs
             .iter()
@@ -84,13 +110,6 @@ fn build(site: &Site, by: &str) -> Result<TodayPage, WebError> {
     })
 }
 
-pub(crate) async fn page(State(site): State<Site>, headers: HeaderMap) -> Result<Response, WebError> {
-    let by = working_as(&headers);
-    Ok(html(&blocking(move || build(&site, &by)).await?))
-}
-
-/// Whether the database answers.
-pub(crate) async fn ready(State(site): State<Site>) -> Result<&'static str, Problem> {
-    let asked = blocking(move || Ok(site.node.read(|read| read.node()).map(drop)?));
-    asked.await.map(|()| "ready").map_err(|error| error.0)
+pub(crate) async fn page(State(site): State<Site>, Extension(who): Extension<Who>) -> Result<Response, WebError> {
+    Ok(html(&blocking(move || build(&site, &who)).await?))
 }

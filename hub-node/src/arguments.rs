@@ -41,9 +41,15 @@ pub(crate) enum Command {
         /// Where chapters are accepted [default: 127.0.0.1:8443]
         #[arg(long, value_name = "ADDR")]
         grpc: Option<String>,
-        /// A reverse proxy in front of the pages, as a network: its word on who asks is taken. Can be given more than once
+        /// A host name under which a proxy with TLS serves the pages; can be given more than once
+        #[arg(long = "host", value_name = "NAME")]
+        hosts: Vec<String>,
+        /// A reverse proxy before the pages, as a network: its word on who asks is taken. Can be given more than once
         #[arg(long, value_name = "CIDR")]
         trusted_proxy: Vec<String>,
+        /// Whether administrators need a second factor: required or optional [default: required]
+        #[arg(long, value_name = "WORD")]
+        second_factor: Option<String>,
     },
     /// Chapters and where they work
     #[command(subcommand)]

@@ -1,15 +1,14 @@
 //! Runs the commands of `hub-node`.
 
 use clap::CommandFactory as _;
-use cli::{Config, Failure, Out, ServePlan, Shared, find_person, run_shared, serve, sync, table};
+use cli::{Config, Failure, Out, ServePlan, Shared, find_person, life, run_shared, serve, sync, table};
 use model::{PostalAddress, normalise_country};
-use node::{HubDraft, INVITE_LIFE_MS, Node};
+use node::{HubDraft, Node, SignUpGate};
 use serde_json::json;
 use store::{Filter, Page};
 use web::person_json;
 
 use crate::arguments::{Arguments, Command, Locate, NodeCommand, PROGRAM, Signup, Unplaced};
-use crate::door::Door;
 use crate::routing::Routing;
 use crate::{between, chapters, held, import, site};
 
@@ -22,17 +21,18 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())
         }
-        Command::Serve { http, grpc, trusted_proxy } => {
+        Command::Serve { http, grpc, hosts, trusted_proxy, second_factor } => {
             let node = globals.open(PROGRAM)?;
             let config = Config::read(node.directory())?;
             let pick = |flag: Option<String>, configured: Option<String>, default: &str| {
                 flag.or(configured).unwrap_or_else(|| default.to_owned())
             };
+            let rules = config.rules(&hosts, &trusted_proxy, second_factor.as_deref())?;
             let http = pick(http, config.http, "127.0.0.1:8080");
             let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
-            let proxies = if trusted_proxy.is_empty() { config.trusted_proxies } else { trusted_proxy };
-            let router = site::router(&node, Door::new(config.sign_up_limits, &proxies)?);
-            serve(&node, ServePlan { http, grpc, router, beside: Some(between::keep_placing(&node)) })
+            let router = site::router(&node, SignUpGate::new(config.sign_up_limits), rules);
+            let beside = Some(between::keep_placing(&node));
+            serve(&node, ServePlan { http, grpc, router, beside, once_open: None })
         }
         Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out),
         Command::Sync => sync(&globals.open(PROGRAM)?, "the hub above", out),
@@ -64,19 +64,6 @@ fn init(directory: &std::path::Path, name: &str, country: &str, out: Out) -> Res
         format!("{name} is ready in {}. Add a chapter, then `hub-node serve`", directory.display())
     });
     Ok(())
-}
-
-/// A span of time: a number and `d`, `h` or `m`.
-fn life(text: &str) -> Result<i64, Failure> {
-    let wrong = || Failure::refused(format!("{text:?} is not a span of time: write it as 7d, 12h or 30m"));
-    let unit = match text.chars().last() {
-        Some('d') => INVITE_LIFE_MS / 7,
-        Some('h') => 3_600_000,
-        Some('m') => 60_000,
-        _ => return Err(wrong()),
-    };
-    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    if (1..=10_000).contains(&count) { Ok(count * unit) } else { Err(wrong()) }
 }
 
 fn nodes(node: &Node, out: Out) -> Result<(), Failure> {

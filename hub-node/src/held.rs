@@ -2,15 +2,16 @@
 //!
 //! **Invariant:** one that is let through takes the way of any other, by the territories in force; one that can't stays held.
 
+use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Redirect;
 use cli::{Failure, Out, table};
 use model::EventId;
-use node::{Node, NodeError, SignedUp};
+use node::{Node, NodeError, SignedUp, Who};
 use serde_json::{Value, json};
 use store::HeldSignUp;
-use web::{Form, Problem, WebError, ago, blocking, working_as};
+use web::{Form, Problem, WebError, ago, blocking};
 
 use crate::arguments::Held;
 use crate::routing::Routing;
@@ -151,21 +152,31 @@ fn list(node: &Node, out: Out) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One of them is let through, or dropped.
-pub(crate) async fn act(
+/// One of them is let through.
+pub(crate) async fn release_one(
     State(hub): State<Hub>,
-    Path((id, act)): Path<(String, String)>,
-    headers: HeaderMap,
+    Path(id): Path<String>,
+    Extension(who): Extension<Who>,
 ) -> Result<Redirect, WebError> {
-    let by = working_as(&headers);
     blocking(move || {
         let node = &hub.site.node;
         let held = node.read(|read| read.held_one(&id))?;
-        match act.as_str() {
-            "release" => drop(release(node, &hub.routing, &held, &by)?),
-            "drop" => node.drop_held(held.receipt, &by)?,
-            _ => return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into()),
-        }
+        release(node, &hub.routing, &held, &who.by)?;
+        Ok(Redirect::to("/unplaced"))
+    })
+    .await
+}
+
+/// One of them is dropped.
+pub(crate) async fn drop_one(
+    State(hub): State<Hub>,
+    Path(id): Path<String>,
+    Extension(who): Extension<Who>,
+) -> Result<Redirect, WebError> {
+    blocking(move || {
+        let node = &hub.site.node;
+        let held = node.read(|read| read.held_one(&id))?;
+        node.drop_held(held.receipt, &who.by)?;
         Ok(Redirect::to("/unplaced"))
     })
     .await
@@ -174,17 +185,16 @@ pub(crate) async fn act(
 /// Those that the page showed are let through: what came meanwhile is not, for nobody has looked at it.
 pub(crate) async fn release_shown(
     State(hub): State<Hub>,
-    headers: HeaderMap,
+    Extension(who): Extension<Who>,
     form: Form,
 ) -> Result<Redirect, WebError> {
-    let by = working_as(&headers);
     blocking(move || {
         let node = &hub.site.node;
         let last: Option<EventId> = form.parse("through")?;
         let mut shown = node.read(|read| read.held_sign_ups(None, SHOWN))?;
         shown.retain(|held| Some(held.receipt) <= last);
         let mut done = Released::default();
-        done.take(node, &hub.routing, &shown, &by);
+        done.take(node, &hub.routing, &shown, &who.by);
         match done.why_not() {
             None => Ok(Redirect::to("/unplaced")),
             Some(words) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", words).into()),

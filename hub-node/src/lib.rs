@@ -7,7 +7,6 @@ mod arguments;
 mod between;
 mod chapters;
 mod commands;
-mod door;
 mod held;
 mod import;
 mod osdi;
@@ -20,7 +19,7 @@ use std::process::ExitCode;
 
 use arguments::Arguments;
 #[doc(hidden)]
-pub use import::reads_csv;
+pub use {import::reads_csv, site::routes};
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {

@@ -1,28 +1,28 @@
 //! The public sign-up endpoint: OSDI's person signup helper.
 //!
 //! **Invariant:** the answer is built only from what was posted and where that would be placed; it says nothing of who is
-//! known here, nor of limits.
+//! known here, unless the caller shows a token that may see people; and nothing of limits.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE,
 };
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use model::{ChapterCard, DocId, EventId, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin, Timestamp};
-use node::{Filled, Node, NodeError, Posted, Priority};
+use model::{ChapterCard, DocId, EventId, Right, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin, Timestamp};
+use node::{Filled, Node, NodeError, Posted, Priority, Who};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::Answered;
-use web::Problem;
+use web::{Problem, Visitor, person_json};
 
-use crate::door::Comes;
 use crate::site::Hub;
 
 /// Where OSDI's helper is.
@@ -38,12 +38,16 @@ const KEY_BYTES_MAX: usize = 255;
 
 pub(crate) async fn sign_up(
     State(hub): State<Hub>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Extension(Visitor(from)): Extension<Visitor>,
+    who: Option<Extension<Who>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let answer = match body {
-        Ok(body) => tokio::task::spawn_blocking(move || answer(&hub, peer, &headers, &body)).await,
+        Ok(body) => {
+            let who = who.map(|Extension(who)| who).filter(|who| who.role.may(Right::SeePeople));
+            tokio::task::spawn_blocking(move || answer(&hub, (from, who.as_ref()), &headers, &body)).await
+        }
         Err(_) => {
             let words = format!("a sign-up has at most {SIGN_UP_BODY_BYTES_MAX} bytes");
             return (CORS, Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", words)).into_response();
@@ -83,11 +87,12 @@ impl Drop for KeyHeld<'_> {
     }
 }
 
-fn answer(hub: &Hub, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
+/// `who` is a caller who may see people.
+fn answer(hub: &Hub, (from, who): (IpAddr, Option<&Who>), headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
     let node = &hub.site.node;
     let failed = |error: NodeError| Problem::from(&error);
     let request: [u8; 32] = Sha256::digest(body).into();
-    let key = idempotency_key(headers)?;
+    let key = idempotency_key(headers, who)?;
     let _held = key.map(|key| hub.keys.hold(key));
     if let Some(key) = &key {
         match node.read(|read| read.answered(key, &request)).map_err(failed)? {
@@ -104,9 +109,13 @@ fn answer(hub: &Hub, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) -> Resu
             if errors.of("body").is_some() { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         Problem { fields: errors.0.clone(), ..Problem::new(status, "invalid", errors.to_string()) }
     })?;
-    let comes = hub.door.comes(peer, headers, Filled::default());
-    let taken = take(hub, sign_up, SignUpOrigin::Api, comes).map_err(failed)?;
-    let body = taken.json(node.now()).to_string();
+    let taken = take(hub, sign_up, SignUpOrigin::Api, (from, Filled::default())).map_err(failed)?;
+    let body = match (who, taken.person) {
+        (Some(who), Some(person)) => taken.person(node, person, who).map_err(failed)?,
+        // Whoever is held is nobody yet.
+        (Some(_), None) | (None, _) => taken.json(node.now()),
+    };
+    let body = body.to_string();
     if let Some(key) = key {
         let (kept, at) = (body.clone(), node.now());
         let (person, receipt) = (taken.person, taken.receipt);
@@ -119,13 +128,16 @@ fn answer(hub: &Hub, peer: SocketAddr, headers: &HeaderMap, body: &[u8]) -> Resu
     Ok(body)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Problem> {
+/// Who may see people has keys of her own: what she was answered must not be had by whoever repeats her request.
+fn idempotency_key(headers: &HeaderMap, who: Option<&Who>) -> Result<Option<[u8; 32]>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     if key.len() > KEY_BYTES_MAX || key.is_empty() {
         let words = format!("an Idempotency-Key has 1 to {KEY_BYTES_MAX} bytes");
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", words));
     }
-    Ok(Some(Sha256::digest(key.as_bytes()).into()))
+    let by = who.map_or("", |who| who.by.as_str());
+    let parts: [&[u8]; 3] = [by.as_bytes(), b"\0", key.as_bytes()];
+    Ok(Some(Sha256::digest(parts.concat()).into()))
 }
 
 /// A sign-up that was taken, with all that may be said about it.
@@ -138,11 +150,17 @@ pub(crate) struct Taken {
     pub(crate) card: Option<ChapterCard>,
 }
 
-/// Places and stores a sign-up; beyond a limit it is stored and placed later. What is said about it is the same. Blocks.
-pub(crate) fn take(hub: &Hub, sign_up: SignUp, origin: SignUpOrigin, comes: Comes) -> Result<Taken, NodeError> {
+/// Places and stores a sign-up; beyond a limit it is stored and placed later. What is said about it is the same. `from` is
+/// where it comes from. Blocks.
+pub(crate) fn take(
+    hub: &Hub,
+    sign_up: SignUp,
+    origin: SignUpOrigin,
+    (from, filled): (IpAddr, Filled),
+) -> Result<Taken, NodeError> {
     let node = &hub.site.node;
     let placement = hub.routing.place(&sign_up)?;
-    let (sign_up, receipt, person) = match hub.door.why_held(comes, &sign_up.emails, node.now()) {
+    let (sign_up, receipt, person) = match hub.gate.why_held(from, &sign_up.emails, filled, node.now()) {
         Some(why) => {
             let receipt = node.hold_sign_up(&sign_up, origin, why)?;
             (sign_up, receipt, None)
@@ -163,6 +181,20 @@ pub(crate) fn card_of(node: &Node, placement: &atlas::Placement) -> Result<Optio
 }
 
 impl Taken {
+    /// The person as she is here now, for who may see her, and where what was posted belongs.
+    fn person(&self, node: &Node, person: DocId, who: &Who) -> Result<Value, NodeError> {
+        let person = node.read(|read| read.person(person))?;
+        node.opens_person(person.supporter.id, &who.by)?;
+        let mut made = person_json(&person);
+        if let (Some(made), Value::Object(posted)) = (made.as_object_mut(), self.json(node.now())) {
+            let beside = ["identifiers", "chapterhouse:placement"];
+            made.extend(posted.into_iter().filter(|(name, _)| beside.contains(&name.as_str())));
+            let address = format!("/api/v1/people/{}", person.supporter.id);
+            made.insert("_links".to_owned(), json!({"self": {"href": address}}));
+        }
+        Ok(made)
+    }
+
     /// The posted fields as an OSDI person, and where they belong.
     fn json(&self, now: Timestamp) -> Value {
         let posted = &self.sign_up;

@@ -1,15 +1,15 @@
 //! The pages for national staff: the network, its chapters, who waits.
 
 use askama::Template;
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use model::{Ladder, RungId, Timestamp};
-use node::NodeError;
+use axum::{Extension, Json};
+use model::{Ladder, Right, RungId, Timestamp};
+use node::{NodeError, Who};
 use serde_json::{Value, json};
 use store::{ChapterRow, Filter, LinkStanding, Page, PersonRow};
-use web::{Form, Problem, Shell, WebError, ago, blocking, chapter_json, html, person_json, working_as};
+use web::{Form, Problem, Shell, WebError, ago, blocking, chapter_json, html, person_json};
 
 use crate::held::{self, HeldLine};
 use crate::routing::read_set;
@@ -88,6 +88,8 @@ struct NetworkPage {
     chapters: Vec<ChapterLine>,
     as_of: String,
     oldest: Option<String>,
+    sees_people: bool,
+    sees_audit: bool,
 }
 
 #[derive(Template)]
@@ -107,6 +109,7 @@ struct ChapterPage {
     rules: Vec<String>,
     card: Vec<(&'static str, String)>,
     version: u64,
+    sees_people: bool,
 }
 
 struct WaitingLine {
@@ -128,8 +131,7 @@ struct UnplacedPage {
     problem: Option<String>,
 }
 
-pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
-    let by = working_as(&headers);
+pub(crate) async fn network(State(hub): State<Hub>, Extension(who): Extension<Who>) -> Result<Response, WebError> {
     let made = blocking(move || {
         let node = &hub.site.node;
         let tally = node.tally()?;
@@ -138,7 +140,7 @@ pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Resul
         let joined = chapters.iter().filter(|chapter| !chapter.links.is_empty());
         let oldest = joined.min_by_key(|chapter| chapter.last_exchange());
         Ok(NetworkPage {
-            shell: hub.site.shell("Network", "/", &by)?,
+            shell: hub.site.shell("Network", "/", &who)?,
             people: tally.supporters,
             rungs: figures(&ladder, &tally.rungs),
             waiting: tally.waiting,
@@ -149,19 +151,20 @@ pub(crate) async fn network(State(hub): State<Hub>, headers: HeaderMap) -> Resul
             oldest: oldest.map(|chapter| format!("{}, {}", chapter.name, ago(chapter.last_exchange(), now))),
             chapters: chapters.iter().map(|chapter| chapter_line(chapter, &ladder, now)).collect(),
             as_of: now.for_people(),
+            sees_people: who.role.may(Right::SeePeople),
+            sees_audit: who.role.may(Right::SeeAudit),
         })
     });
     Ok(html(&made.await?))
 }
 
-pub(crate) async fn chapters(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
-    let by = working_as(&headers);
+pub(crate) async fn chapters(State(hub): State<Hub>, Extension(who): Extension<Who>) -> Result<Response, WebError> {
     let made = blocking(move || {
         let node = &hub.site.node;
         let (chapters, ladder) = node.read(|read| Ok((read.chapters()?, read.settings()?.ladder)))?;
         let now = node.now();
         Ok(ChaptersPage {
-            shell: hub.site.shell("Chapters", "/chapters", &by)?,
+            shell: hub.site.shell("Chapters", "/chapters", &who)?,
             labels: labels(&ladder),
             chapters: chapters.iter().map(|chapter| chapter_line(chapter, &ladder, now)).collect(),
         })
@@ -172,9 +175,8 @@ pub(crate) async fn chapters(State(hub): State<Hub>, headers: HeaderMap) -> Resu
 pub(crate) async fn chapter(
     State(hub): State<Hub>,
     Path(slug): Path<String>,
-    headers: HeaderMap,
+    Extension(who): Extension<Who>,
 ) -> Result<Response, WebError> {
-    let by = working_as(&headers);
     let made = blocking(move || {
         let node = &hub.site.node;
         let (chapter, ladder, (version, body)) =
@@ -184,12 +186,13 @@ pub(crate) async fn chapter(
         let territory = set.territories.into_iter().find(|territory| territory.slug == chapter.slug);
         let fact = |(name, label): (&'static str, &'static str)| card.get(name).map(|value| (label, value.to_owned()));
         Ok(ChapterPage {
-            shell: hub.site.shell(&chapter.name, "/chapters", &by)?,
+            shell: hub.site.shell(&chapter.name, "/chapters", &who)?,
             chapter: chapter_line(&chapter, &ladder, node.now()),
             rungs: figures(&ladder, &chapter.rungs),
             rules: territory.map(|territory| territory.rules).unwrap_or_default(),
             card: model::ChapterCard::FIELDS.into_iter().filter_map(fact).collect(),
             version,
+            sees_people: who.role.may(Right::SeePeople),
         })
     });
     Ok(html(&made.await?))
@@ -201,7 +204,7 @@ fn waiting(hub: &Hub) -> Result<Vec<PersonRow>, NodeError> {
     hub.site.node.read(|read| read.people(&filter, Page { limit: WAITING_SHOWN, after: None }))
 }
 
-fn unplaced_page(hub: &Hub, by: &str, problem: Option<String>) -> Result<UnplacedPage, WebError> {
+fn unplaced_page(hub: &Hub, who: &Who, problem: Option<String>) -> Result<UnplacedPage, WebError> {
     let people = waiting(hub)?;
     let (held, held_count) = held::shown(&hub.site.node)?;
     let (reasons, chapters) = hub.site.node.read(|read| Ok((read.waiting_by_reason()?, read.chapters()?)))?;
@@ -215,7 +218,7 @@ fn unplaced_page(hub: &Hub, by: &str, problem: Option<String>) -> Result<Unplace
         WaitingLine { id: her.id.to_string(), name: her.display_name(), why: why.unwrap_or_default(), since }
     };
     Ok(UnplacedPage {
-        shell: hub.site.shell("Waiting", "/unplaced", by)?,
+        shell: hub.site.shell("Waiting", "/unplaced", who)?,
         reasons: reasons.into_iter().map(|(reason, count)| (reason.replace('_', " "), count)).collect(),
         people: people.iter().map(line).collect(),
         chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
@@ -225,9 +228,8 @@ fn unplaced_page(hub: &Hub, by: &str, problem: Option<String>) -> Result<Unplace
     })
 }
 
-pub(crate) async fn unplaced(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
-    let by = working_as(&headers);
-    Ok(html(&blocking(move || unplaced_page(&hub, &by, None)).await?))
+pub(crate) async fn unplaced(State(hub): State<Hub>, Extension(who): Extension<Who>) -> Result<Response, WebError> {
+    Ok(html(&blocking(move || unplaced_page(&hub, &who, None)).await?))
 }
 
 fn place(hub: &Hub, id: &str, slug: &str, by: &str) -> Result<String, NodeError> {
@@ -239,16 +241,15 @@ fn place(hub: &Hub, id: &str, slug: &str, by: &str) -> Result<String, NodeError>
 pub(crate) async fn assign(
     State(hub): State<Hub>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    Extension(who): Extension<Who>,
     form: Form,
 ) -> Result<Response, WebError> {
-    let by = working_as(&headers);
     blocking(move || {
         let slug = form.need("chapter", "choose a chapter")?;
-        match place(&hub, &id, slug, &by).map_err(WebError::from) {
+        match place(&hub, &id, slug, &who.by).map_err(WebError::from) {
             Ok(_) => Ok(Redirect::to("/unplaced").into_response()),
             Err(WebError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
-                let page = unplaced_page(&hub, &by, Some(problem.detail))?;
+                let page = unplaced_page(&hub, &who, Some(problem.detail))?;
                 Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response())
             }
             Err(error) => Err(error),
@@ -279,17 +280,12 @@ pub(crate) struct Assign {
 pub(crate) async fn assign_json(
     State(hub): State<Hub>,
     Path(id): Path<String>,
+    Extension(who): Extension<Who>,
     Json(wanted): Json<Assign>,
 ) -> Result<Json<Value>, Problem> {
     let made = blocking(move || {
-        let person = place(&hub, &id, &wanted.chapter, "api")?;
+        let person = place(&hub, &id, &wanted.chapter, &who.by)?;
         Ok(json!({"id": person, "chapter": wanted.chapter}))
     });
     made.await.map(Json).map_err(|error| error.0)
-}
-
-/// Whether the database answers.
-pub(crate) async fn ready(State(hub): State<Hub>) -> Result<&'static str, Problem> {
-    let asked = blocking(move || Ok(hub.site.node.read(|read| read.node()).map(drop)?));
-    asked.await.map(|()| "ready").map_err(|error| error.0)
 }

@@ -1,16 +1,15 @@
 //! The hub's own sign-up form, its answer page, and finding a chapter by postal code.
 
-use std::net::SocketAddr;
-
 use askama::Template;
 use atlas::PostalCode;
-use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use model::{ChapterCard, FieldErrors, PostalAddress, SignUp, SignUpOrigin, Timestamp};
 use node::Filled;
 use serde::Deserialize;
-use web::{Form, Shell, WebError, blocking, html, working_as};
+use web::{Bare, Form, Visitor, WebError, blocking, html};
 
 use crate::osdi::{card_of, take};
 use crate::site::Hub;
@@ -45,7 +44,7 @@ const FIELDS: [(&str, &str, &str, &str, &str); 7] = [
 #[derive(Template)]
 #[template(path = "signup.html")]
 struct SignUpPage {
-    shell: Shell,
+    shell: Bare,
     fields: Vec<Field>,
     problem: Option<String>,
     chapters: Vec<(String, String)>,
@@ -56,7 +55,7 @@ struct SignUpPage {
 #[derive(Template)]
 #[template(path = "signed_up.html")]
 struct SignedUpPage {
-    shell: Shell,
+    shell: Bare,
     given_name: String,
     place: Place,
 }
@@ -64,7 +63,7 @@ struct SignedUpPage {
 #[derive(Template)]
 #[template(path = "find.html")]
 struct FindPage {
-    shell: Shell,
+    shell: Bare,
     postal_code: String,
     problem: Option<String>,
     place: Option<Place>,
@@ -95,7 +94,7 @@ fn place(placement: &atlas::Placement, card: Option<&ChapterCard>) -> Place {
     }
 }
 
-fn page(hub: &Hub, by: &str, form: &Form, errors: &FieldErrors) -> Result<SignUpPage, WebError> {
+fn page(hub: &Hub, form: &Form, errors: &FieldErrors) -> Result<SignUpPage, WebError> {
     let chapters = hub.site.node.read(|read| read.chapters())?;
     let field = |(name, label, kind, autocomplete, hint): (&'static str, _, _, _, _)| Field {
         name,
@@ -108,7 +107,7 @@ fn page(hub: &Hub, by: &str, form: &Form, errors: &FieldErrors) -> Result<SignUp
     };
     let elsewhere = errors.0.iter().find(|error| !FIELDS.iter().any(|(name, ..)| *name == error.field));
     Ok(SignUpPage {
-        shell: hub.site.shell("Sign up", "/signup", by)?,
+        shell: hub.site.bare("Sign up"),
         fields: FIELDS.into_iter().map(field).collect(),
         problem: elsewhere.map(|error| error.message.clone()),
         chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
@@ -118,32 +117,29 @@ fn page(hub: &Hub, by: &str, form: &Form, errors: &FieldErrors) -> Result<SignUp
     })
 }
 
-pub(crate) async fn form(State(hub): State<Hub>, headers: HeaderMap) -> Result<Response, WebError> {
-    let by = working_as(&headers);
-    Ok(html(&blocking(move || page(&hub, &by, &Form::default(), &FieldErrors::default())).await?))
+pub(crate) async fn form(State(hub): State<Hub>) -> Result<Response, WebError> {
+    Ok(html(&blocking(move || page(&hub, &Form::default(), &FieldErrors::default())).await?))
 }
 
 pub(crate) async fn post(
     State(hub): State<Hub>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    Extension(Visitor(from)): Extension<Visitor>,
     form: Form,
 ) -> Result<Response, WebError> {
-    let by = working_as(&headers);
     blocking(move || {
         let country = hub.site.node.row().country.clone();
         let sign_up = match read(&form, &country) {
             Ok(sign_up) => sign_up,
             Err(errors) => {
-                let page = page(&hub, &by, &form, &errors)?;
+                let page = page(&hub, &form, &errors)?;
                 return Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response());
             }
         };
         let given_name = sign_up.fields.get("given_name").map_or_else(String::new, |name| name.expose().to_owned());
         let shown = form.get(SHOWN).and_then(|shown| shown.parse().ok()).map(Timestamp::from_millis);
         let filled = Filled { honeypot: form.get(HONEYPOT).is_some(), shown };
-        let taken = take(&hub, sign_up, SignUpOrigin::Form, hub.door.comes(peer, &headers, filled))?;
-        let shell = hub.site.shell("You are in", "/signup", &by)?;
+        let taken = take(&hub, sign_up, SignUpOrigin::Form, (from, filled))?;
+        let shell = hub.site.bare("You are in");
         Ok(html(&SignedUpPage { shell, given_name, place: place(&taken.placement, taken.card.as_ref()) }))
     })
     .await
@@ -183,14 +179,9 @@ pub(crate) struct Wanted {
     postal_code: String,
 }
 
-pub(crate) async fn find(
-    State(hub): State<Hub>,
-    Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
-) -> Result<Response, WebError> {
-    let by = working_as(&headers);
+pub(crate) async fn find(State(hub): State<Hub>, Query(wanted): Query<Wanted>) -> Result<Response, WebError> {
     let made = blocking(move || {
-        let shell = hub.site.shell("Find your chapter", "/signup", &by)?;
+        let shell = hub.site.bare("Find your chapter");
         let typed = wanted.postal_code.trim().to_owned();
         let country = hub.site.node.row().country.clone();
         let (problem, found) = match (typed.as_str(), PostalCode::known(&typed, &country)) {

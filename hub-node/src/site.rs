@@ -1,23 +1,21 @@
 //! The hub's routes.
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
-use node::Node;
-use web::{NavItem, Site, assets, audit_page, guarded, live, people_pages};
+use model::Right;
+use node::{Node, SignUpGate};
+use web::{Access, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
 
-use crate::door::Door;
 use crate::routing::Routing;
 use crate::{held, osdi, pages, sign_up_page};
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
-    NavItem { href: "/", label: "Network", key: "n" },
-    NavItem { href: "/chapters", label: "Chapters", key: "c" },
-    NavItem { href: "/people", label: "People", key: "p" },
-    NavItem { href: "/unplaced", label: "Waiting", key: "w" },
-    NavItem { href: "/signup", label: "Sign-up", key: "s" },
+    NavItem { href: "/", label: "Network", key: "n", right: Right::SeeTotals },
+    NavItem { href: "/chapters", label: "Chapters", key: "c", right: Right::SeeTotals },
+    NavItem { href: "/people", label: "People", key: "p", right: Right::SeePeople },
+    NavItem { href: "/unplaced", label: "Waiting", key: "w", right: Right::SeePeople },
+    NavItem { href: "/signup", label: "Sign-up", key: "s", right: Right::SeeTotals },
 ];
 /// Paths that a form on any site may post to.
 const OPEN: &[&str] = &[osdi::PATH];
@@ -28,42 +26,38 @@ pub(crate) struct Hub {
     pub(crate) site: Site,
     pub(crate) routing: Routing,
     pub(crate) keys: osdi::KeysInUse,
-    pub(crate) door: Door,
+    pub(crate) gate: SignUpGate,
 }
 
-impl FromRef<Hub> for Site {
-    fn from_ref(hub: &Hub) -> Self {
-        hub.site.clone()
-    }
+fn own_pages() -> Pages<Hub> {
+    let (totals, people) = (Access::Needs(Right::SeeTotals), Access::Needs(Right::SeePeople));
+    let place = Access::Needs(Right::PlaceWaiting);
+    Pages::default()
+        .get("/", totals, pages::network)
+        .get("/chapters", totals, pages::chapters)
+        .get("/chapters/{slug}", totals, pages::chapter)
+        .get("/unplaced", people, pages::unplaced)
+        .post("/unplaced/{id}/assign", place, pages::assign)
+        .post("/held/release", place, held::release_shown)
+        .post("/held/{id}/release", place, held::release_one)
+        .post("/held/{id}/drop", place, held::drop_one)
+        .get("/signup", Access::Open, sign_up_page::form)
+        .post("/signup", Access::Open, sign_up_page::post)
+        .get("/find", Access::Open, sign_up_page::find)
+        .post(osdi::PATH, Access::Open, osdi::sign_up)
+        .options(osdi::PATH, Access::Open, || async { (StatusCode::NO_CONTENT, osdi::CORS) })
+        .get("/api/v1/chapters", totals, pages::chapters_json)
+        .get("/api/v1/unplaced", people, pages::unplaced_json)
+        .post("/api/v1/unplaced/{id}/assign", place, pages::assign_json)
 }
 
-pub(crate) fn router(node: &Node, door: Door) -> Router {
-    let hub = Hub {
-        site: Site { node: node.clone(), nav: NAV },
-        routing: Routing::new(node),
-        keys: osdi::KeysInUse::default(),
-        door,
-    };
-    let people = people_pages().merge(audit_page()).with_state(hub.site.clone());
-    let router = Router::new()
-        .route("/", get(pages::network))
-        .route("/chapters", get(pages::chapters))
-        .route("/chapters/{slug}", get(pages::chapter))
-        .route("/unplaced", get(pages::unplaced))
-        .route("/unplaced/{id}/assign", post(pages::assign))
-        .route("/held/release", post(held::release_shown))
-        .route("/held/{id}/{act}", post(held::act))
-        .route("/signup", get(sign_up_page::form).post(sign_up_page::post))
-        .route("/find", get(sign_up_page::find))
-        .route("/live", get(live))
-        .route("/livez", get(|| async { "alive" }))
-        .route("/readyz", get(pages::ready))
-        .route(osdi::PATH, post(osdi::sign_up).options(|| async { (StatusCode::NO_CONTENT, osdi::CORS) }))
-        .route("/api/v1/chapters", get(pages::chapters_json))
-        .route("/api/v1/unplaced", get(pages::unplaced_json))
-        .route("/api/v1/unplaced/{id}/assign", post(pages::assign_json))
-        .with_state(hub)
-        .merge(people)
-        .merge(assets());
-    guarded(router, OPEN)
+pub(crate) fn router(node: &Node, gate: SignUpGate, rules: Rules) -> Router {
+    let site = Site { node: node.clone(), nav: NAV };
+    let hub = Hub { site: site.clone(), routing: Routing::new(node), keys: osdi::KeysInUse::default(), gate };
+    guarded(own_pages().with_state(hub).merge(shared_pages().with_state(site)), node, rules, OPEN)
+}
+
+/// Every route, with who may use it.
+pub fn routes() -> Vec<Route> {
+    [own_pages().routes(), shared_pages().routes()].concat()
 }

@@ -4,10 +4,14 @@ use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
+
+use crate::http::Answer;
+use crate::logins::Login;
 
 /// How long something may take that has to happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,6 +64,7 @@ pub struct Node {
     /// Whether it logs whatever it can, and what commands say to stderr is kept beside its log.
     pub logs_everything: bool,
     ports: (u16, u16),
+    login: OnceLock<Login>,
 }
 
 #[derive(Debug)]
@@ -67,30 +72,29 @@ struct Serving {
     child: Child,
     http: String,
     grpc: Option<String>,
+    set_up: Option<String>,
 }
 
 impl Node {
     /// A hub in a directory.
     pub fn hub(data: &Path) -> Self {
-        Self {
-            program: "hub-node",
-            data: data.to_owned(),
-            serving: None,
-            tell: false,
-            logs_everything: false,
-            ports: (0, 0),
-        }
+        Self::new("hub-node", data)
     }
 
     /// A chapter in a directory.
     pub fn chapter(data: &Path) -> Self {
+        Self::new("chapter-node", data)
+    }
+
+    fn new(program: &'static str, data: &Path) -> Self {
         Self {
-            program: "chapter-node",
+            program,
             data: data.to_owned(),
             serving: None,
             tell: false,
             logs_everything: false,
             ports: (0, 0),
+            login: OnceLock::new(),
         }
     }
 
@@ -99,17 +103,29 @@ impl Node {
     /// # Errors
     /// When the program can't be run.
     pub fn try_run(&self, arguments: &[&str]) -> Result<Outcome> {
+        self.try_run_with(arguments, "")
+    }
+
+    /// The same, with something to read on its standard input.
+    ///
+    /// # Errors
+    /// When the program can't be run.
+    pub fn try_run_with(&self, arguments: &[&str], stdin: &str) -> Result<Outcome> {
         if self.tell {
             let shown: Vec<String> =
                 arguments.iter().map(|a| if a.contains(' ') { format!("{a:?}") } else { (*a).to_owned() }).collect();
             say(&format!("$ {} --data {} {}", self.program, self.data.display(), shown.join(" ")));
         }
         let mut command = Command::new(program(self.program)?);
-        command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null());
+        command.arg("--data").arg(&self.data).args(arguments);
         if self.logs_everything {
             command.env("RUST_LOG", "trace");
         }
-        let output = command.output().with_context(|| format!("running {}", self.program))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("running {}", self.program))?;
+        // What does not read its input may have closed it already.
+        let _ = child.stdin.take().context("its standard input")?.write_all(stdin.as_bytes());
+        let output = child.wait_with_output().with_context(|| format!("running {}", self.program))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
         let outcome = Outcome {
             code: output.status.code().unwrap_or(-1),
@@ -176,7 +192,8 @@ impl Node {
         };
         let (http, grpc) = (address("http"), address("grpc"));
         self.ports = (port(&http), port(&grpc));
-        self.serving = Some(Serving { child, http: http.context("an http address")?, grpc });
+        let set_up = said["setup"].as_str().map(str::to_owned);
+        self.serving = Some(Serving { child, http: http.context("an http address")?, grpc, set_up });
         Ok(())
     }
 
@@ -191,6 +208,32 @@ impl Node {
     /// Where children dial it.
     pub fn grpc(&self) -> Option<&str> {
         self.serving.as_ref()?.grpc.as_deref()
+    }
+
+    /// The link for the first login, if it has printed one.
+    pub fn set_up(&self) -> Option<&str> {
+        self.serving.as_ref()?.set_up.as_deref()
+    }
+
+    /// Somebody who works with people here, made and logged in when first asked for: staff of a hub, an organiser.
+    ///
+    /// # Errors
+    /// When she is not let in.
+    pub fn login(&self) -> Result<&Login> {
+        if let Some(login) = self.login.get() {
+            return Ok(login);
+        }
+        let role = if self.program == "hub-node" { "staff" } else { "organiser" };
+        let made = Login::new(self, "ana", role)?;
+        Ok(self.login.get_or_init(|| made))
+    }
+
+    /// A page as that somebody sees it.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn get(&self, path: &str) -> Result<Answer> {
+        self.login()?.get(self.http(), path)
     }
 
     /// Its process.

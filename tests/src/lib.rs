@@ -7,6 +7,7 @@ pub mod floor;
 pub mod fuzzing;
 pub mod harness;
 pub mod http;
+pub mod logins;
 pub mod meter;
 pub mod people;
 pub mod proxy;

@@ -8,13 +8,15 @@ use store::DATABASE_FILE;
 use tempfile::TempDir;
 use tests::harness::{Node, until};
 use tests::http;
+use tests::logins::{Login, knock};
 
 const SIGN_UP: &str = "/api/v1/people/person_signup_helper";
 
-/// A hub that serves, and two chapters that are not connected.
+/// A hub that serves, and two chapters that are not connected. No second factor is asked for.
 fn network(directory: &Path) -> (Node, Node, Node) {
     let mut hub = Node::hub(&directory.join("hub"));
     hub.run(&["init", "--name", "Test", "--country", "US"]).unwrap();
+    std::fs::write(hub.data.join("config.toml"), "second_factor = \"optional\"\n").unwrap();
     hub.run(&["chapter", "add", "la", "--name", "Los Angeles", "--county", "06037"]).unwrap();
     hub.run(&["chapter", "add", "sf", "--name", "San Francisco", "--postal", "941*"]).unwrap();
     hub.serve().unwrap();
@@ -76,7 +78,7 @@ fn what_is_done_stands_in_the_log_with_ids_and_logins_and_never_a_name() {
     until("it is carried out", || Ok(rows(&hub, "transfer_done").pop())).unwrap();
     hub.run(&["erase", &otto, "--reason", "asked by phone", "--yes", "--by", "kim"]).unwrap();
     for _ in 0..2 {
-        assert_eq!(http::get(hub.http(), &format!("/people/{mary}")).unwrap().status, 200);
+        assert_eq!(hub.get(&format!("/people/{mary}")).unwrap().status, 200);
     }
     hub.run(&["backup", directory.path().join("hub.backup").to_str().unwrap(), "--by", "kim"]).unwrap();
 
@@ -90,7 +92,7 @@ fn what_is_done_stands_in_the_log_with_ids_and_logins_and_never_a_name() {
     assert_eq!(row(&rows(&hub, "erased")[0]), ("", otto.as_str(), ""));
     assert_eq!(row(&rows(&hub, "backed_up")[0]), ("kim", "", ""));
     let opened = rows(&hub, "person_opened");
-    assert_eq!((opened.len(), row(&opened[0])), (1, ("organiser", mary.as_str(), "")), "one look is one opening");
+    assert_eq!((opened.len(), row(&opened[0])), (1, ("ana", mary.as_str(), "")), "one look is one opening");
     assert_eq!(row(&rows(&la, "transfer_proposed")[0]), ("lee", mary.as_str(), "to sf"));
     assert_eq!(row(&rows(&sf, "transfer_proposed")[0]), (hub_there.as_str(), mary.as_str(), "to sf"));
     assert_eq!(row(&rows(&sf, "transfer_agreed")[0]), ("ana", mary.as_str(), ""));
@@ -103,10 +105,62 @@ fn what_is_done_stands_in_the_log_with_ids_and_logins_and_never_a_name() {
         }
         assert_eq!(node.json(&["audit", "--verify"]).unwrap()["ok"], true);
     }
-    let page = http::get(hub.http(), "/audit").unwrap().body;
+    assert_eq!(hub.get("/audit").unwrap().status, 403, "it is for administrators");
+    let root = Login::new(&hub, "root", "administrator").unwrap();
+    let page = root.get(hub.http(), "/audit").unwrap().body;
     assert!(page.contains("erasure asked") && page.contains(&otto) && !page.contains("Otto"), "{page}");
-    let older = http::get(hub.http(), "/audit?before=2").unwrap().body;
+    let older = root.get(hub.http(), "/audit?before=2").unwrap().body;
     assert!(older.contains("invited") && !older.contains("erasure asked"), "{older}");
+}
+
+#[test]
+fn who_came_in_who_tried_and_what_a_role_may_not_stand_in_the_log_and_nothing_that_was_typed() {
+    let directory = TempDir::new().unwrap();
+    let (hub, la, _sf) = network(directory.path());
+    let mary = sign_up(&hub, &la, "Mary");
+    let vera = Login::new(&hub, "vera", "viewer").unwrap();
+    for _ in 0..25 {
+        assert_eq!(vera.get(hub.http(), "/people").unwrap().status, 403);
+    }
+    for name in ["vera", "correct+horse"] {
+        assert_eq!(knock(hub.http(), name, "battery+staple", "").unwrap().status, 422);
+    }
+    // Rows are written in the order in which they are asked for: after this one stand all that came before.
+    assert_eq!(vera.post(hub.http(), "/logout", "").unwrap().status, 303);
+    assert_eq!(row(&rows(&hub, "logged_in")[0]), ("vera", "", ""));
+    assert_eq!(row(&rows(&hub, "logged_out")[0]), ("vera", "", ""));
+    let refused = rows(&hub, "refused");
+    let wanted = ("vera", "", "viewer may not see people");
+    assert_eq!((refused.len(), row(&refused[0])), (20, wanted), "of one login not more in an hour");
+    let failed = rows(&hub, "login_failed");
+    let failed: Vec<_> = failed.iter().map(row).collect();
+    assert_eq!(failed, [("", "", "a name that nobody has"), ("vera", "", "")]);
+
+    let by_kim = |arguments: &[&str]| hub.run(&[arguments, &["--by", "kim"]].concat()).unwrap();
+    by_kim(&["user", "add", "lee", "--role", "staff"]);
+    by_kim(&["user", "passwd", "lee", "--without-second-factor"]);
+    by_kim(&["user", "remove", "lee"]);
+    let token = by_kim(&["token", "add", "website", "--role", "staff"]);
+    let token = [("OSDI-API-Token", token.as_str())];
+    let path = format!("/api/v1/people/{mary}");
+    assert_eq!(http::send(hub.http(), "GET", &path, &token, &[]).unwrap().status, 200);
+    by_kim(&["token", "remove", "website"]);
+    for (what, of) in [
+        ("user_added", "lee as staff"),
+        ("password_changed", "lee"),
+        ("second_factor_changed", "lee"),
+        ("user_removed", "lee"),
+        ("token_made", "website as staff"),
+        ("token_ended", "website"),
+    ] {
+        assert_eq!(row(&rows(&hub, what)[0]), ("kim", "", of), "{what}");
+    }
+    assert_eq!(row(&rows(&hub, "person_opened")[0]), ("token-website", mary.as_str(), ""));
+    let text = Value::from(log(&hub)).to_string();
+    for typed in ["correct", "battery", vera.password.as_str(), token[0].1] {
+        assert!(!text.contains(typed), "{typed} is in the log: {text}");
+    }
+    assert_eq!(hub.json(&["audit", "--verify"]).unwrap()["ok"], true);
 }
 
 #[test]

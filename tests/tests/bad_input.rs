@@ -129,7 +129,7 @@ fn a_web_request_that_is_wrong_is_answered_in_words_and_the_hub_lives_on() {
     assert!(malformed.head.contains("application/problem+json"));
     assert_eq!(post(r#"{"person":{"email_addresses":[{"address":"nobody"}]}}"#).status, 422);
     assert_eq!(post(&"x".repeat(10 * 1024 * 1024)).status, 413);
-    assert_eq!(http::get(&address, "/people/00000000-0000-7000-8000-000000000000").unwrap().status, 404);
+    assert_eq!(hub.get("/people/00000000-0000-7000-8000-000000000000").unwrap().status, 404);
     assert_eq!(http::get(&address, "/nowhere").unwrap().status, 404);
     let elsewhere = http::send(&address, "GET", "/people", &[("Host", "evil.example")], &[]).unwrap();
     assert_eq!(elsewhere.status, 421);

@@ -169,14 +169,15 @@ fn what_people_do_not_see_and_what_nobody_types_so_fast_is_held_and_the_page_is_
     assert_eq!((counts(&hub), whys(&hub)), ((1, 2), vec!["fill_time".to_owned(), "honeypot".to_owned()]));
 
     // On the page of those who wait: one by one, or those that it shows.
-    let page = http::get(hub.http(), "/unplaced").unwrap().body;
+    let page = hub.get("/unplaced").unwrap().body;
     assert!(page.contains("Held for review (2)") && page.contains("c@example.org"), "{page}");
     let one = held(&hub)[1]["id"].as_str().unwrap().to_owned();
-    let through = http::post_form(hub.http(), &format!("/held/{one}/release"), "").unwrap();
+    let let_through = |path: &str, form: &str| hub.login().unwrap().post(hub.http(), path, form).unwrap();
+    let through = let_through(&format!("/held/{one}/release"), "");
     assert_eq!((through.status, counts(&hub)), (303, (2, 1)));
-    let nobody_looked = http::post_form(hub.http(), "/held/release", "").unwrap();
+    let nobody_looked = let_through("/held/release", "");
     assert_eq!((nobody_looked.status, counts(&hub)), (303, (2, 1)));
-    let through = http::post_form(hub.http(), "/held/release", &format!("through={one}")).unwrap();
+    let through = let_through("/held/release", &format!("through={one}"));
     assert_eq!((through.status, counts(&hub)), (303, (3, 0)));
 }
 
@@ -220,4 +221,16 @@ fn a_repeated_request_that_is_held_gets_its_answer_again_and_is_held_once() {
     hub.run(&["erase", &id, "--reason", "asked by phone", "--yes"]).unwrap();
     until("the answer that was kept has gone with her", || Ok((!hub.files_contain("pat@example.org")?).then_some(())))
         .unwrap();
+}
+
+#[test]
+fn who_shows_a_token_is_counted_as_any_other_and_hears_of_nobody_who_is_held() {
+    let directory = TempDir::new().unwrap();
+    let (hub, _la) = network(directory.path(), "[sign_up_limits]\naddress_most = 1\n");
+    let token = hub.run(&["token", "add", "website", "--role", "staff"]).unwrap();
+    let [taken, held] = ["a@example.org", "b@example.org"]
+        .map(|email| post_as(&hub, email, &[("OSDI-API-Token", token.as_str())]).json().unwrap());
+    assert_eq!(counts(&hub), (1, 1));
+    assert!(taken["id"].is_string(), "{taken}");
+    assert!(held.get("id").is_none() && held["identifiers"][0].is_string(), "{held}");
 }

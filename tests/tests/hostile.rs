@@ -196,13 +196,13 @@ fn errors_over_http_are_problems_and_pages_escape_what_they_show() {
     let directory = TempDir::new().unwrap();
     let (hub, _) = network(directory.path());
     for path in ["/api/v1/people?limit=-1", "/api/v1/nowhere", "/api/v1/people?after=x"] {
-        let answer = http::get(hub.http(), path).unwrap();
+        let answer = hub.get(path).unwrap();
         assert!(answer.head.contains("application/problem+json"), "{path}: {answer:?}");
     }
     let body = mary("90012").replace("Mary", "<script>alert(1)</script>");
     assert_eq!(http::post_json(hub.http(), SIGN_UP, &body).unwrap().status, 200);
     let shown = until("she is listed", || {
-        let page = http::get(hub.http(), "/people")?.body;
+        let page = hub.get("/people")?.body;
         Ok(page.contains("alert(1)").then_some(page))
     })
     .unwrap();
@@ -240,9 +240,10 @@ fn an_open_page_hears_that_something_moved() {
     use std::io::{Read as _, Write as _};
     let directory = TempDir::new().unwrap();
     let (hub, _) = network(directory.path());
+    let cookie = &hub.login().unwrap().cookie;
     let mut stream = std::net::TcpStream::connect(hub.http()).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    write!(stream, "GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", hub.http()).unwrap();
+    write!(stream, "GET /live HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", hub.http()).unwrap();
     let mut heard = String::new();
     let mut buffer = [0; 1024];
     let mut read_until = |text: &str| {

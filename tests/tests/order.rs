@@ -4,7 +4,6 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use tests::harness::{Node, until};
-use tests::http;
 
 /// A hub that serves, and a chapter that serves.
 fn network(directory: &Path) -> (Node, Node) {
@@ -43,7 +42,7 @@ fn g7_a_page_never_shows_an_older_state_after_a_newer() {
         la.run(&["people", "edit", &id, &format!("family_name={word}"), &format!("occupation=n{n}")]).unwrap();
         // Each read may be served by another connection: all of them show what was acknowledged before.
         for _ in 0..4 {
-            let page = http::send(la.http(), "GET", &format!("/people/{id}"), &[], b"").unwrap();
+            let page = la.get(&format!("/people/{id}")).unwrap();
             assert_eq!(page.status, 200);
             assert!(page.body.contains(&word), "the page after edit {n}");
         }

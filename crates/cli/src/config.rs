@@ -4,11 +4,14 @@ use std::path::Path;
 
 use node::SignUpLimits;
 use serde::Deserialize;
+use web::{Proxies, Rules, SecondFactor};
 
 use crate::Failure;
 
 /// The file's name.
 const CONFIG_FILE: &str = "config.toml";
+/// The longest host name (RFC 1035, 2.3.4), in bytes.
+const HOST_BYTES_MAX: usize = 253;
 
 /// Settings of one node's program.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -18,9 +21,14 @@ pub struct Config {
     pub http: Option<String>,
     /// Where children are accepted, at a hub.
     pub grpc: Option<String>,
-    /// Reverse proxies in front of a hub, as networks: `["10.0.0.0/8"]`. Whom they forward for is believed from them only.
+    /// Host names under which a proxy with TLS serves the pages.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Reverse proxies before the pages, as networks: `["10.0.0.0/8"]`. Whom they forward for is believed from them only.
     #[serde(default)]
     pub trusted_proxies: Vec<String>,
+    /// `optional`: at a hub, administrators need no second factor.
+    pub second_factor: Option<String>,
     /// Beyond which sign-ups at a hub are held for review.
     #[serde(default)]
     pub sign_up_limits: SignUpLimits,
@@ -40,5 +48,63 @@ impl Config {
             .map_err(|error| Failure::failed(format!("could not read {}: {error}", path.display())))?;
         toml::from_str(&text)
             .map_err(|error| Failure::refused(format!("{} can't be read: {}", path.display(), error.message())))
+    }
+
+    /// What the pages are told: flags beat the file.
+    ///
+    /// # Errors
+    /// When a host name or a network is none, or a word is not known.
+    pub fn rules(
+        &self,
+        hosts: &[String],
+        trusted_proxies: &[String],
+        second_factor: Option<&str>,
+    ) -> Result<Rules, Failure> {
+        let hosts = if hosts.is_empty() { self.hosts.as_slice() } else { hosts };
+        let hosts = hosts.iter().map(|host| host_name(host)).collect::<Result<Vec<_>, _>>()?;
+        let proxies = if trusted_proxies.is_empty() { self.trusted_proxies.as_slice() } else { trusted_proxies };
+        let proxies = Proxies::read(proxies).map_err(|text| {
+            Failure::refused(format!("{text:?} is not a network of trusted proxies: write it as 10.0.0.0/8"))
+        })?;
+        let second = match second_factor.or(self.second_factor.as_deref()) {
+            None | Some("required") => SecondFactor::OfAdministrators,
+            Some("optional") => SecondFactor::Optional,
+            Some(other) => {
+                let words = format!("{other:?} is not known of the second factor: it is required or optional");
+                return Err(Failure::refused(words));
+            }
+        };
+        Ok(Rules { hosts, second, proxies })
+    }
+}
+
+/// A host name in small letters, without a port.
+fn host_name(text: &str) -> Result<String, Failure> {
+    let name = text.trim().to_ascii_lowercase();
+    let label = |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if name.len() <= HOST_BYTES_MAX && name.split('.').all(label) {
+        Ok(name)
+    } else {
+        let hint = "write the name alone, as it stands in the address of the pages: people.example.org";
+        Err(Failure::refused(format!("{text:?} is not a host name")).hint(hint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_beat_the_file_and_what_is_no_host_name_is_refused() {
+        let config = Config { hosts: vec!["Hub.example.org".to_owned()], ..Config::default() };
+        let rules = config.rules(&[], &[], None).unwrap();
+        assert_eq!((rules.hosts, rules.second), (vec!["hub.example.org".to_owned()], SecondFactor::OfAdministrators));
+        let rules = config.rules(&["other.example.org".to_owned()], &[], Some("optional")).unwrap();
+        assert_eq!((rules.hosts, rules.second), (vec!["other.example.org".to_owned()], SecondFactor::Optional));
+        for wrong in ["", "https://hub.example.org", "hub.example.org:443", "hub..org", "*"] {
+            assert!(config.rules(&[wrong.to_owned()], &[], None).is_err(), "{wrong:?}");
+        }
+        assert!(config.rules(&[], &["ten".to_owned()], None).is_err());
+        assert!(config.rules(&[], &[], Some("never")).is_err());
     }
 }

@@ -117,4 +117,4 @@ macro_rules! refused_from {
     })+ };
 }
 
-refused_from!(IdError, TimeError, node::InviteError, node::PassphraseError);
+refused_from!(IdError, TimeError, model::LoginError, node::InviteError, node::PassphraseError);

@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use web::serve_pages;
 
 use crate::{Failure, Out, runtime};
 
@@ -35,6 +36,8 @@ pub struct ServePlan {
     pub router: Router,
     /// What the program does beside serving, until it ends.
     pub beside: Option<Beside>,
+    /// What is done with the pages' address once they are served, beside printing it.
+    pub once_open: Option<fn(&str)>,
 }
 
 /// What a program does beside serving.
@@ -58,7 +61,7 @@ pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
     if let Some(beside) = plan.beside {
         runtime.spawn(beside);
     }
-    let outcome = runtime.block_on(run(node, http, grpc, plan.router));
+    let outcome = runtime.block_on(run(node, (http, grpc), plan.router, plan.once_open));
     runtime.shutdown_timeout(GRACE);
     outcome
 }
@@ -78,7 +81,12 @@ fn start_log() {
     tracing::debug!(ours = OURS.join(" "), "only these say more than info");
 }
 
-async fn run(node: &Node, http: SocketAddr, grpc: Option<SocketAddr>, router: Router) -> Result<(), Failure> {
+async fn run(
+    node: &Node,
+    (http, grpc): (SocketAddr, Option<SocketAddr>),
+    router: Router,
+    once_open: Option<fn(&str)>,
+) -> Result<(), Failure> {
     let failed = |what: &str, error: std::io::Error| Failure::failed(format!("could not {what}: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed("listen for signals", error))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("listen for signals", error))?;
@@ -93,11 +101,21 @@ async fn run(node: &Node, http: SocketAddr, grpc: Option<SocketAddr>, router: Ro
     if let (Some(object), Some(grpc)) = (listening.as_object_mut(), serving.grpc) {
         object.insert("grpc".to_owned(), json!(grpc.to_string()));
     }
-    Out::line(&json!({"listening": listening, "node": node.id().to_string(), "pid": std::process::id()}).to_string());
-    Out::note(&format!("{} is open at http://{bound}", node.row().name));
-    // Who asks stands beside a request: the public sign-up counts by it.
-    let pages = router.into_make_service_with_connect_info::<SocketAddr>();
-    let pages = tokio::spawn(async move { axum::serve(listener, pages).await });
+    let mut said = json!({"listening": listening, "node": node.id().to_string(), "pid": std::process::id()});
+    let set_up = node.offer_set_up()?.map(|held| format!("http://{bound}/setup?token={held}"));
+    if let (Some(object), Some(link)) = (said.as_object_mut(), &set_up) {
+        object.insert("setup".to_owned(), json!(link));
+    }
+    Out::line(&said.to_string());
+    let address = format!("http://{bound}");
+    Out::note(&format!("{} is open at {address}", node.row().name));
+    if let Some(link) = &set_up {
+        Out::note(&format!("nobody can log in yet. This link makes the first login, once: {link}"));
+    }
+    let pages = tokio::spawn(serve_pages(listener, router));
+    if let Some(once_open) = once_open {
+        once_open(set_up.as_ref().unwrap_or(&address));
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -3,6 +3,7 @@
 mod arguments;
 mod audit;
 mod going;
+mod logins;
 mod merging;
 mod refused;
 mod run;

@@ -89,7 +89,8 @@ words!(
         JoinedNetwork = "joined_network",
         /// This node left its network, or a chapter left this one.
         LeftNetwork = "left_network",
-        /// A peer tried what it may not, or sent what can't be read. The number: how many times.
+        /// A peer tried what it may not, or sent what can't be read; or a login wanted what its role may not do. The
+        /// number: how many times.
         Refused = "refused",
         /// A backup was put back: what was done since it was made is not in this log.
         Restored = "restored",

@@ -14,6 +14,7 @@ mod ladder;
 mod merge;
 mod personal;
 mod reach;
+mod role;
 mod row;
 mod settings;
 mod signup;
@@ -33,6 +34,7 @@ pub use ladder::{Evidence, EvidenceRule, Ladder, MoveRefused, Relation, Rung, Ru
 pub use merge::{JOINED_MAX, as_one};
 pub use personal::Personal;
 pub use reach::{ContactError, EmailAddress, EmailStatus, PhoneNumber, warm_phone_metadata};
+pub use role::{Login, LoginError, Right, Role};
 pub use settings::{AskOffer, NetworkSettings};
 pub use signup::{FieldError, FieldErrors, PostedConsent, SIGN_UP_BODY_BYTES_MAX, SignUp};
 pub use sum::ScopeSum;

@@ -17,7 +17,7 @@ pub fn loopback_only(address: &str, what: &str) -> Result<SocketAddr, NodeError>
         return Ok(socket);
     }
     Err(NodeError::Refused(format!(
-        "{what} can't listen on {socket}: links are not encrypted yet and pages need no login, so only this machine's own \
-         addresses (127.0.0.1, ::1) are allowed"
+        "{what} can't listen on {socket}: links and pages are not encrypted, so only this machine's own addresses \
+         (127.0.0.1, ::1) are allowed"
     )))
 }

@@ -1,12 +1,22 @@
 //! The audit log of a node: what is written into it beside an act's own transaction.
 
-use model::{AuditKind, DocId};
+use model::{AuditKind, DocId, Right, Timestamp};
 use store::NewAudit;
 
-use crate::{Node, NodeError, Priority, draw};
+use crate::{Node, NodeError, Priority, Who, draw};
 
 /// How long one login's looks at one person are one opening, in ms: a page that is open follows what happens.
 const OPENING_MS: i64 = 3_600_000;
+
+/// A try to log in that was in vain: by what it is bounded, and its row. What was typed stands in it only where it is a
+/// login: it may be anything else, a password too.
+pub(crate) fn login_failed(login: Option<&str>, at: Timestamp) -> (String, NewAudit) {
+    let row = NewAudit::new(AuditKind::LoginFailed, at);
+    match login {
+        Some(name) => (format!("login {name}"), row.by(name)),
+        None => ("login".to_owned(), row.detail("a name that nobody has")),
+    }
+}
 
 impl Node {
     /// Begins a row of the audit log for something that is done now, in somebody's name.
@@ -35,6 +45,13 @@ impl Node {
             return Ok(());
         }
         self.audit(self.audit_by(AuditKind::PersonOpened, by).about(person))
+    }
+
+    /// Notes that somebody wanted what her role may not do. Nobody waits for it: she is refused all the same.
+    pub fn refuses(&self, who: &Who, right: Right) {
+        let words = format!("{} may not {}", who.role.word(), right.words());
+        let (source, said) = (format!("by {}", who.by), self.audit_by(AuditKind::Refused, &who.by).detail(words));
+        drop(self.write_later(move |tx| tx.audit_bounded(&source, &said)));
     }
 
     /// Writes what was counted in an hour that is over.

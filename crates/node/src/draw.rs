@@ -3,8 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::{ActorId, DocId, EraseId, EventId, Incarnation, NodeId, ProposalId, ScopeId, Timestamp, TransferId};
+use store::TOTP_SECRET_BYTES;
 
 use crate::seal::{Passphrase, SALT_BYTES};
+
+/// Four groups of four symbols with their hyphens.
+const SHORT_SECRET_CHARS: usize = 19;
 
 /// The time by this machine's clock.
 pub(crate) fn now() -> Timestamp {
@@ -72,6 +76,17 @@ pub(crate) fn token() -> [u8; 32] {
 
 pub(crate) fn passphrase() -> Passphrase {
     Passphrase::new(rand::random())
+}
+
+/// Four groups of four letters and digits, 80 random bits: a password or a recovery code, short enough to be typed.
+pub(crate) fn short_secret() -> String {
+    let mut drawn = passphrase().to_string();
+    drawn.truncate(SHORT_SECRET_CHARS);
+    drawn
+}
+
+pub(crate) fn totp_secret() -> [u8; TOTP_SECRET_BYTES] {
+    rand::random()
 }
 
 pub(crate) fn salt() -> [u8; SALT_BYTES] {

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::connect::Connector;
 use crate::lock::ServeLock;
+use crate::logins::Logins;
 pub use crate::queue::Priority;
 use crate::queue::WriteQueue;
 use crate::{NodeError, draw};
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     admission: Arc<Semaphore>,
     serves: Arc<AtomicBool>,
     connector: OnceLock<Connector>,
+    pub(crate) logins: Logins,
 }
 
 impl std::fmt::Debug for Node {
@@ -88,6 +90,7 @@ impl Node {
             admission: Arc::new(Semaphore::new(ADMITTED_AT_ONCE)),
             serves: Arc::new(AtomicBool::new(false)),
             connector: OnceLock::new(),
+            logins: Logins::default(),
         })))
     }
 

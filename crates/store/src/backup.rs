@@ -165,6 +165,7 @@ pub(crate) fn prepare(
         // The log goes on after its last row in the copy; what is erased again comes after this.
         tx.audit(audit)?;
         tx.begin_life(incarnation)?;
+        tx.end_all_sessions()?;
         tx.all_offline()?;
         tx.erase_again(ledger)?;
         Ok((tx.node()?, tx.backed_up()?))

@@ -29,11 +29,12 @@ const WITH_IT: [&str; 7] = [
     "DELETE FROM answer WHERE document = ?",
 ];
 /// What was written at this node alone, and what was said about a transfer.
-const PRIVATE: [&str; 4] = [
+const PRIVATE: [&str; 5] = [
     "DELETE FROM private_note WHERE document = ?",
     "DELETE FROM private_field WHERE document = ?",
     "DELETE FROM stub WHERE document = ?",
     "DELETE FROM same_here WHERE document = ?1 OR other = ?1",
+    "UPDATE user SET supporter = NULL WHERE supporter = ?",
 ];
 
 impl Tx<'_> {

@@ -128,6 +128,8 @@ impl Tx<'_> {
     pub(crate) fn move_private(&self, from: i64, to: i64) -> Result<(), StoreError> {
         let sql = "UPDATE private_note SET document = ? WHERE document = ?";
         self.run("keep notes with her", sql, params![to, from])?;
+        let sql = "UPDATE user SET supporter = ? WHERE supporter = ?";
+        self.run("keep her login with her", sql, params![to, from])?;
         let sql = "UPDATE OR IGNORE private_field SET document = ? WHERE document = ?";
         self.run("keep private fields with her", sql, params![to, from]).map(drop)
     }

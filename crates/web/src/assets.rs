@@ -1,27 +1,26 @@
 //! Style and script: our own, built in, named by their content so that they are cached for ever.
 
-use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::IntoResponse as _;
-use axum::routing::get;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::routes::{Access, Pages};
 
 const TOKENS: &str = include_str!("../assets/tokens.css");
 const STYLE: &str = include_str!("../assets/style.css");
 const SCRIPT: &str = include_str!("../assets/app.js");
 const ICON: &str = include_str!("../assets/icon.svg");
 
+fn file(kind: &'static str, text: &'static str) -> Response {
+    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")], text).into_response()
+}
+
 /// The routes of style and script.
-pub fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let file = |kind: &'static str, text: &'static str| {
-        get(move || async move {
-            ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")], text).into_response()
-        })
-    };
-    Router::new()
-        .route("/assets/tokens.css", file("text/css; charset=utf-8", TOKENS))
-        .route("/assets/style.css", file("text/css; charset=utf-8", STYLE))
-        .route("/assets/app.js", file("text/javascript; charset=utf-8", SCRIPT))
-        .route("/assets/icon.svg", file("image/svg+xml", ICON))
+pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Pages<S> {
+    Pages::default()
+        .get("/assets/tokens.css", Access::Open, || async { file("text/css; charset=utf-8", TOKENS) })
+        .get("/assets/style.css", Access::Open, || async { file("text/css; charset=utf-8", STYLE) })
+        .get("/assets/app.js", Access::Open, || async { file("text/javascript; charset=utf-8", SCRIPT) })
+        .get("/assets/icon.svg", Access::Open, || async { file("image/svg+xml", ICON) })
 }
 
 /// A word that changes when any of them does (FNV-1a, 64 bit).

@@ -1,16 +1,18 @@
 //! The audit log as a page: who did what, when. The newest first, pages by key.
 
 use askama::Template;
-use axum::Router;
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
+use model::Right;
+use node::Who;
 use serde::Deserialize;
 use store::AuditRow;
 
-use crate::{Problem, Shell, Site, WebError, ago, blocking, html, working_as};
+use crate::routes::{Access, Pages};
+use crate::{Problem, Shell, Site, WebError, ago, blocking, html};
 
 /// Rows on one page: what one scrolls through.
 const PAGE: usize = 200;
@@ -41,17 +43,16 @@ struct AuditPage {
 }
 
 /// The route of the audit log's page.
-pub fn audit_page() -> Router<Site> {
-    Router::new().route("/audit", get(page))
+pub(crate) fn audit_page() -> Pages<Site> {
+    Pages::default().get("/audit", Access::Needs(Right::SeeAudit), page)
 }
 
 async fn page(
     State(site): State<Site>,
     wanted: Result<Query<Wanted>, QueryRejection>,
-    headers: HeaderMap,
+    Extension(who): Extension<Who>,
 ) -> Result<Response, WebError> {
     let Query(wanted) = wanted.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid", error.body_text()))?;
-    let by = working_as(&headers);
     let made = blocking(move || {
         let mut rows = site.node.read(|read| read.audit_rows(None, wanted.before, PAGE + 1))?;
         let more = rows.len() > PAGE;
@@ -68,7 +69,7 @@ async fn page(
             detail: row.detail,
         };
         let lines = rows.into_iter().map(line).collect();
-        Ok(AuditPage { shell: site.shell("Audit", "/audit", &by)?, lines, next })
+        Ok(AuditPage { shell: site.shell("Audit", "/audit", &who)?, lines, next })
     });
     Ok(html(&made.await?))
 }

@@ -2,7 +2,6 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use axum::http::header::{COOKIE, HeaderMap};
 
 use crate::{Problem, WebError};
 
@@ -57,12 +56,4 @@ impl<S: Send + Sync> FromRequest<S> for Form {
         })?;
         Ok(Self(fields.into_iter().map(|(name, value)| (name, value.trim().to_owned())).collect()))
     }
-}
-
-/// Who works here, as the browser remembers it; until there are logins, everybody is an organiser.
-pub fn working_as(headers: &HeaderMap) -> String {
-    let cookies = headers.get(COOKIE).and_then(|cookies| cookies.to_str().ok()).unwrap_or_default();
-    let by = cookies.split(';').filter_map(|cookie| cookie.trim().strip_prefix("by=")).next().unwrap_or_default();
-    let plain: String = by.chars().filter(|c| c.is_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    if plain.is_empty() { "organiser".to_owned() } else { plain }
 }

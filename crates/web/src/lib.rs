@@ -1,26 +1,32 @@
-//! What both dashboards share: layout, errors, forms, and the pages and JSON that are the same at both.
+//! What both dashboards share: layout, login, errors, forms, and the pages and JSON that are the same at both.
 //!
-//! **Invariants:** every control is a link or a form first; a page carries no inline script or style; what a chapter keeps
-//! to itself is shown only where the node is a chapter. Knows nothing of SQL, gRPC or of which chapter serves a place.
+//! **Invariants:** no route is served that does not say who may use it; every control is a link or a form first; a page
+//! carries no inline script or style; what a chapter keeps to itself is shown only where the node is a chapter. Knows nothing of SQL, gRPC or of which chapter serves a place.
 
+mod account;
 mod assets;
 mod audit;
+mod entry;
 mod forms;
 mod guard;
 mod json;
 mod live;
 mod people;
 mod problem;
+mod proxies;
+mod routes;
+mod serving;
+mod shared;
 mod shell;
 mod when;
 
-pub use assets::assets;
-pub use audit::audit_page;
-pub use forms::{Form, working_as};
-pub use guard::{BODY_BYTES_MAX, guarded};
+pub use forms::Form;
+pub use guard::{BODY_BYTES_MAX, Rules, SecondFactor, Visitor, guarded};
 pub use json::{chapter_json, event_json, person_json, status_json};
-pub use live::live;
-pub use people::people_pages;
 pub use problem::{Problem, WebError, blocking, html};
-pub use shell::{NavItem, Shell, Site};
+pub use proxies::Proxies;
+pub use routes::{Access, Pages, Route};
+pub use serving::serve_pages;
+pub use shared::shared_pages;
+pub use shell::{Bare, NavItem, Shell, Site};
 pub use when::{ago, since};

@@ -14,7 +14,7 @@ use crate::Site;
 const PACE: Duration = Duration::from_secs(1);
 
 /// The stream of `moved` events.
-pub async fn live(State(site): State<Site>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+pub(crate) async fn live(State(site): State<Site>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let moved = WatchStream::from_changes(site.node.changes()).map(|_| Ok(Event::default().event("moved").data("")));
     Sse::new(Box::pin(moved.throttle(PACE))).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }

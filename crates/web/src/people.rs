@@ -1,21 +1,40 @@
 //! The pages about people that are the same at a chapter and at its hub: the list, one person, and the acts on her.
+//!
+//! **Invariant:** whoever may see only the people given to her meets everybody else as if they were not here.
 
 mod list;
 mod person;
 mod words;
 
-use axum::Router;
-use axum::routing::{get, post};
+use model::{DocId, Right};
+use node::{Node, NodeError, Who};
+use store::{PersonRow, StoreError};
 
 use crate::Site;
+use crate::routes::{Access, Pages};
 
 /// The routes of people's pages, and their JSON.
-pub fn people_pages() -> Router<Site> {
-    Router::new()
-        .route("/people", get(list::page))
-        .route("/people/{id}", get(person::page))
-        .route("/people/{id}/{act}", post(person::act))
-        .route("/working-as", post(person::working_as_cookie))
-        .route("/api/v1/people", get(list::json))
-        .route("/api/v1/people/{id}", get(person::json))
+pub(crate) fn people_pages() -> Pages<Site> {
+    let (people, given) = (Access::Needs(Right::SeePeople), Access::Needs(Right::SeeGiven));
+    let pages = Pages::default()
+        .get("/people", people, list::page)
+        .get("/people/{id}", given, person::page)
+        .get("/api/v1/people", people, list::json)
+        .get("/api/v1/people/{id}", given, person::json);
+    person::ACTS.into_iter().fold(pages, |pages, (path, right)| {
+        pages.post(path, Access::Needs(right), move |site, id, who, form| person::act(site, id, who, form, path))
+    })
+}
+
+/// The person whom an id names, if this login may see her.
+pub(crate) fn allowed(node: &Node, id: &str, who: &Who) -> Result<DocId, NodeError> {
+    let found = node.read(|read| read.resolve(id));
+    if who.role.may(Right::SeePeople) {
+        return Ok(found?.document);
+    }
+    let nobody = |_| NodeError::Store(StoreError::NotFound(id.trim().chars().take(64).collect()));
+    let person = found.map_err(nobody)?.document;
+    let records = node.read(|read| read.records(person)).map_err(nobody)?;
+    let given = |record: &PersonRow| record.supporter.looked_after_by.as_ref().is_some_and(|by| by.expose() == who.by);
+    if records.iter().any(given) { Ok(person) } else { Err(nobody(NodeError::Busy)) }
 }

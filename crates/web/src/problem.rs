@@ -97,6 +97,7 @@ impl IntoResponse for WebError {
     fn into_response(self) -> Response {
         let title = match self.0.status {
             StatusCode::NOT_FOUND => "Not found",
+            StatusCode::FORBIDDEN => "Not allowed",
             status if status.is_server_error() => "Something failed",
             _ => "That did not work",
         };

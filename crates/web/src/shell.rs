@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use model::Timestamp;
-use node::Node;
+use model::{Right, Timestamp};
+use node::{Node, Who};
 use store::{Direction, LinkRow, LinkStanding, NodeKind};
 
 use crate::{WebError, ago, assets, since};
@@ -17,6 +17,8 @@ pub struct NavItem {
     pub label: &'static str,
     /// `g` and this letter goes there.
     pub key: &'static str,
+    /// Who sees it: whoever may open it.
+    pub right: Right,
 }
 
 /// What the handlers of both dashboards share.
@@ -37,16 +39,29 @@ pub struct Shell {
     pub node: String,
     /// What it is: `Chapter` or `Network`.
     pub kind: &'static str,
-    /// The pages in the rail.
-    pub nav: &'static [NavItem],
+    /// The pages in the rail that she may open.
+    pub nav: Vec<NavItem>,
     /// The address of the page that is shown.
     pub here: &'static str,
     /// The state of the link, as a sentence.
     pub link: String,
     /// `good`, `warn` or `bad`.
     pub link_class: &'static str,
-    /// Who works here, as the browser remembers.
+    /// Who has logged in.
     pub by: String,
+    /// As what.
+    pub role: &'static str,
+    /// Changes when style or script do.
+    pub stamp: String,
+}
+
+/// What a page without a rail needs: before somebody has logged in, and for people who sign up.
+#[derive(Clone, Debug)]
+pub struct Bare {
+    /// The page's title.
+    pub title: &'static str,
+    /// The node's name.
+    pub node: String,
     /// Changes when style or script do.
     pub stamp: String,
 }
@@ -56,7 +71,7 @@ impl Site {
     ///
     /// # Errors
     /// When the database can't be read.
-    pub fn shell(&self, title: &str, here: &'static str, by: &str) -> Result<Shell, WebError> {
+    pub fn shell(&self, title: &str, here: &'static str, who: &Who) -> Result<Shell, WebError> {
         let links = self.node.read(|read| read.links())?;
         let now = self.node.now();
         let chapter = self.node.kind() == NodeKind::Chapter;
@@ -65,13 +80,19 @@ impl Site {
             title: title.to_owned(),
             node: self.node.row().name.clone(),
             kind: if chapter { "Chapter" } else { "Network" },
-            nav: self.nav,
+            nav: self.nav.iter().filter(|item| who.role.may(item.right)).copied().collect(),
             here,
             link,
             link_class,
-            by: by.to_owned(),
+            by: who.by.clone(),
+            role: who.role.word(),
             stamp: assets::stamp(),
         })
+    }
+
+    /// What a page without a rail needs.
+    pub fn bare(&self, title: &'static str) -> Bare {
+        Bare { title, node: self.node.row().name.clone(), stamp: assets::stamp() }
     }
 }
 

@@ -35,13 +35,15 @@ fn main() -> anyhow::Result<()> {
         story.chapters.iter_mut().try_for_each(|chapter| chapter.stop())?;
         return story.hub.stop();
     }
-    say(&format!("\nThe network:     http://{}", story.hub.http()));
+    let login = story.hub.login()?;
+    say(&format!("\nThe network:     http://{}  (log in as {}, {})", story.hub.http(), login.name, login.password));
     say(&format!("Sign up at:      http://{}/signup", story.hub.http()));
     for (chapter, name) in story.chapters.iter().zip(["Los Angeles", "San Francisco", "Chicago"]) {
-        say(&format!("{name:<16} http://{}", chapter.http()));
+        let login = chapter.login()?;
+        say(&format!("{name:<16} http://{}  (log in as {}, {})", chapter.http(), login.name, login.password));
     }
     say(&format!("Data:            {}", directory.display()));
-    say("No login is needed on this machine. Ctrl-C ends it.");
+    say("Behind each name is its password. Ctrl-C ends it.");
     loop {
         std::thread::park();
     }

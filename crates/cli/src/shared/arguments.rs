@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Timestamp};
+use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Role, Timestamp};
 
 use super::audit::AuditArguments;
+use super::logins::{Token, User};
 
 macro_rules! word_argument {
     ($name:ident, $of:ty) => {
@@ -30,6 +31,7 @@ word_argument!(AskWord, AskKind);
 word_argument!(AnswerWord, AnswerKind);
 word_argument!(ChannelWord, Channel);
 word_argument!(StateWord, ConsentState);
+word_argument!(RoleWord, Role);
 
 /// Commands of both programs.
 #[derive(Debug, Subcommand)]
@@ -159,6 +161,12 @@ pub enum Shared {
         after_help = "Rows are added and never changed, and each carries a hash over the one before it. What --verify prints as the last hash, kept elsewhere, shows later that nothing was cut off at the end.\n\nExamples:\n  audit --since 2026-11-01\n  audit --verify"
     )]
     Audit(AuditArguments),
+    /// Logins for the pages
+    #[command(subcommand)]
+    User(User),
+    /// Tokens for programs that use the HTTP interface
+    #[command(subcommand)]
+    Token(Token),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  hub-node completions bash > /etc/bash_completion.d/hub-node")]
     Completions {

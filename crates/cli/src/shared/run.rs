@@ -9,7 +9,7 @@ use web::{event_json, person_json};
 use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, OneToOne, People, Proposals, Shared,
 };
-use super::{audit, going, merging, refused};
+use super::{audit, going, logins, merging, refused};
 use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -47,6 +47,8 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Erase { id, reason, set, yes } => going::erase(node, (id, *set), reason, *yes, out, by),
         Shared::Erasures { command } => going::erasures(node, command.as_ref(), out, by),
         Shared::Audit(wanted) => audit::audit(node, wanted, out),
+        Shared::User(command) => logins::user(node, command, out, by),
+        Shared::Token(command) => logins::token(node, command, out, by),
         Shared::Merge { command: None, ids } => merging::merge(node, ids, out, by),
         Shared::Merge { command: Some(Merge::Undo { id }), .. } => merging::undo(node, id, out, by),
         // These do not need a node that is open, and are done above or by the caller.

@@ -235,6 +235,44 @@ CREATE TABLE chapter (
   created INTEGER NOT NULL            -- Unix ms
 ) STRICT;
 
+-- Logins of this node's pages. The row of a removed one stays with its name, so that what stands beside that name keeps
+-- its meaning; it is used again when the name is.
+CREATE TABLE user (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL UNIQUE,          -- in small letters
+  role TEXT NOT NULL CHECK (role = 'administrator' OR role = 'staff' OR role = 'viewer' OR role = 'organiser' OR role = 'reader' OR role = 'caller'),
+  password TEXT NOT NULL,             -- Argon2id as a PHC string
+  totp BLOB,                          -- secret of the second factor, 20 bytes; NULL: there is none
+  totp_step INTEGER NOT NULL DEFAULT 0,  -- the newest step of 30 s whose code was used: none is taken twice
+  recovery BLOB NOT NULL DEFAULT x'', -- SHA-256 of each recovery code that was not used, 32 bytes each
+  supporter INTEGER,                  -- document.id of her own record; NULL: not tied
+  failures INTEGER NOT NULL DEFAULT 0,  -- since the last one that was too long ago to count, or since she logged in
+  failed INTEGER,                     -- Unix ms of the last of them
+  created INTEGER NOT NULL,           -- Unix ms
+  removed INTEGER                     -- Unix ms; NULL: she may log in
+) STRICT;
+
+-- Who is logged in, and since when. Only the hash of what the browser holds is kept.
+CREATE TABLE session (
+  hash BLOB PRIMARY KEY,              -- SHA-256, 32 bytes
+  user INTEGER NOT NULL,
+  created INTEGER NOT NULL,           -- Unix ms
+  seen INTEGER NOT NULL,              -- Unix ms, to the minute
+  ends INTEGER NOT NULL,              -- Unix ms
+  agent TEXT NOT NULL                 -- what the browser calls itself, at most 80 characters
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_user ON session (user);
+
+-- What programs show instead of a login. Only the token's hash is kept.
+CREATE TABLE api_token (
+  hash BLOB PRIMARY KEY,              -- SHA-256, 32 bytes
+  name TEXT NOT NULL UNIQUE,
+  role TEXT NOT NULL CHECK (role = 'administrator' OR role = 'staff' OR role = 'viewer' OR role = 'organiser' OR role = 'reader' OR role = 'caller'),
+  created INTEGER NOT NULL,           -- Unix ms
+  expires INTEGER NOT NULL,           -- Unix ms
+  used INTEGER                        -- Unix ms, to the minute; NULL: never
+) STRICT, WITHOUT ROWID;
+
 -- Every set of territories that was ever in force, as JSON.
 CREATE TABLE territory (
   version INTEGER PRIMARY KEY,

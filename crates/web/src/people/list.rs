@@ -1,18 +1,19 @@
 //! The list of people: search, rungs, pages by key.
 
 use askama::Template;
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use model::{DocId, RungId};
+use node::Who;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Filter, Page, PersonRow};
 
 use crate::people::words::place_of;
-use crate::{Problem, Shell, Site, WebError, html, person_json, since, working_as};
+use crate::{Problem, Shell, Site, WebError, html, person_json, since};
 
 /// People on one page: what fits a screen without losing the search.
 const PAGE: usize = 50;
@@ -80,11 +81,10 @@ fn found(site: &Site, wanted: &Wanted, limit: usize) -> Result<(Vec<PersonRow>, 
 pub(super) async fn page(
     State(site): State<Site>,
     Query(wanted): Query<Wanted>,
-    headers: HeaderMap,
+    Extension(who): Extension<Who>,
 ) -> Result<Response, WebError> {
-    let by = working_as(&headers);
     let page = tokio::task::spawn_blocking(move || {
-        let shell = site.shell("People", "/people", &by)?;
+        let shell = site.shell("People", "/people", &who)?;
         let (people, next) = found(&site, &wanted, PAGE)?;
         let (settings, tally) = site.node.read(|read| Ok((read.settings()?, read.tally()?)))?;
         let now = site.node.now();

@@ -3,24 +3,35 @@
 use std::collections::BTreeSet;
 
 use askama::Template;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::{Extension, Json};
 use model::{
     AnswerKind, AskKind, AttemptHow, AttemptResult, Body, ConsentState, EventId, Evidence, EvidenceRule, Personal,
-    Relation, RungId, Supporter,
+    Relation, Right, RungId, Supporter,
 };
-use node::{AskDraft, AttemptDraft, FieldEdit, Node, NodeError, OneToOneDraft};
+use node::{AskDraft, AttemptDraft, FieldEdit, Node, NodeError, OneToOneDraft, Who};
 use serde_json::{Value, json};
-use store::{Note, PersonRow, ProposalRow, ProposalState, Resolved};
+use store::{DocState, Note, PersonRow, ProposalRow, ProposalState, Resolved};
 
 use crate::forms::{Form, refused};
+use crate::people::allowed;
 use crate::people::words::{address_words, describe, label, place_of};
-use crate::{Problem, Shell, Site, WebError, ago, blocking, event_json, html, person_json, working_as};
+use crate::{Problem, Shell, Site, WebError, ago, blocking, event_json, html, person_json};
 
+/// What can be done with a person: where it is posted to, and who may.
+pub(super) const ACTS: [(&str, Right); 9] = [
+    ("/people/{id}/attempts", Right::LogAttempts),
+    ("/people/{id}/answers", Right::LogAttempts),
+    ("/people/{id}/one_to_ones", Right::EditPeople),
+    ("/people/{id}/asks", Right::EditPeople),
+    ("/people/{id}/moves", Right::MoveRungs),
+    ("/people/{id}/notes", Right::EditPeople),
+    ("/people/{id}/fields", Right::EditPeople),
+    ("/people/{id}/settle", Right::EditPeople),
+    ("/people/{id}/proposals", Right::EditPeople),
+];
 /// Fields that can be edited on the page, in this order.
 const EDITED: [&str; 5] = ["given_name", "family_name", "preferred_language", "would_like", "looked_after_by"];
 
@@ -72,6 +83,11 @@ struct PersonPage {
     closed: &'static str,
     elsewhere: bool,
     hub: bool,
+    may_log: bool,
+    may_edit: bool,
+    may_move: bool,
+    /// Whether she sees what stays in this chapter: a hub keeps nothing, and a caller needs nothing of it.
+    sees_private: bool,
     fields: Vec<FieldView>,
     contacts: Vec<(String, String)>,
     consents: Vec<String>,
@@ -94,10 +110,11 @@ struct Material {
     settings: model::NetworkSettings,
 }
 
-fn material(node: &Node, id: &str) -> Result<Material, NodeError> {
+fn material(node: &Node, id: &str, who: &Who) -> Result<Material, NodeError> {
     node.settle()?;
+    let person = allowed(node, id, who)?;
     node.read(|read| {
-        let person = read.person(read.resolve(id)?.document)?;
+        let person = read.person(person)?;
         let (mut proposals, mut notes): (Vec<ProposalRow>, Vec<Note>) = (Vec::new(), Vec::new());
         let mut private_fields: Vec<(String, String)> = Vec::new();
         for record in person.supporter.ids() {
@@ -110,11 +127,12 @@ fn material(node: &Node, id: &str) -> Result<Material, NodeError> {
     })
 }
 
-fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<PersonPage, WebError> {
-    let Material { person, proposals, notes, private_fields, settings } = material(&site.node, id)?;
+fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<PersonPage, WebError> {
+    let Material { person, proposals, notes, private_fields, settings } = material(&site.node, id, who)?;
     let her = &person.supporter;
-    site.node.opens_person(her.id, by)?;
-    let now = site.node.now();
+    site.node.opens_person(her.id, &who.by)?;
+    let (now, writable) = (site.node.now(), [DocState::Live, DocState::Kept].contains(&person.state));
+    let may = |right| writable && who.role.may(right);
     let line = |id: String, who: Option<&Personal>, what: String, at: model::Timestamp| Line {
         id,
         who: who.map_or_else(|| "the network".to_owned(), |who| who.expose().to_owned()),
@@ -147,7 +165,7 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
     let position = settings.ladder.position(&her.rung);
     let other_rungs = settings.ladder.rungs().iter().filter(|rung| rung.id != her.rung);
     Ok(PersonPage {
-        shell: site.shell(&her.display_name(), "/people", by)?,
+        shell: site.shell(&her.display_name(), "/people", who)?,
         id: her.id.to_string(),
         name: her.display_name(),
         problem,
@@ -156,10 +174,14 @@ fn build(site: &Site, id: &str, by: &str, problem: Option<String>) -> Result<Per
         chapter: served_by(&person),
         why,
         joined: joined_words(her),
-        writable: person.state == store::DocState::Live || person.state == store::DocState::Kept,
-        closed: if person.state == store::DocState::ReadOnly { LEFT } else { UNREADABLE },
+        writable,
+        closed: if person.state == DocState::ReadOnly { LEFT } else { UNREADABLE },
         elsewhere: person.elsewhere,
         hub: site.node.is_hub(),
+        may_log: may(Right::LogAttempts),
+        may_edit: may(Right::EditPeople),
+        may_move: may(Right::MoveRungs),
+        sees_private: !site.node.is_hub() && who.role.may(Right::SeePeople),
         fields: EDITED.iter().map(|name| FieldView { name, label: label(name), value: value_of(her, name) }).collect(),
         contacts: contacts(her),
         consents: her.consents.iter().map(consent_words).collect(),
@@ -288,16 +310,19 @@ fn open_asks(her: &Supporter) -> Vec<Choice> {
 pub(super) async fn page(
     State(site): State<Site>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    Extension(who): Extension<Who>,
 ) -> Result<Response, WebError> {
-    let by = working_as(&headers);
-    Ok(html(&blocking(move || build(&site, &id, &by, None)).await?))
+    Ok(html(&blocking(move || build(&site, &id, &who, None)).await?))
 }
 
-pub(super) async fn json(State(site): State<Site>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn json(
+    State(site): State<Site>,
+    Path(id): Path<String>,
+    Extension(who): Extension<Who>,
+) -> Result<Json<Value>, Problem> {
     let made = blocking(move || {
-        let material = material(&site.node, &id)?;
-        site.node.opens_person(material.person.supporter.id, "api")?;
+        let material = material(&site.node, &id, &who)?;
+        site.node.opens_person(material.person.supporter.id, &who.by)?;
         let mut made = person_json(&material.person);
         if let Some(object) = made.as_object_mut() {
             let events: Vec<Value> = material.person.supporter.events.iter().map(event_json).collect();
@@ -311,17 +336,18 @@ pub(super) async fn json(State(site): State<Site>, Path(id): Path<String>) -> Re
 /// One act on a person: done, and back to her page; or the page again with what was wrong.
 pub(super) async fn act(
     State(site): State<Site>,
-    Path((id, act)): Path<(String, String)>,
-    headers: HeaderMap,
+    Path(id): Path<String>,
+    Extension(who): Extension<Who>,
     form: Form,
+    path: &'static str,
 ) -> Result<Response, WebError> {
-    let by = working_as(&headers);
+    let act = path.rsplit('/').next().unwrap_or_default();
     blocking(move || {
-        let done = perform(&site.node, &id, &act, &form, &by);
+        let done = perform(&site.node, &id, act, &form, &who);
         match done {
             Ok(()) => Ok(Redirect::to(&format!("/people/{id}")).into_response()),
             Err(WebError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
-                let page = build(&site, &id, &by, Some(problem.detail))?;
+                let page = build(&site, &id, &who, Some(problem.detail))?;
                 Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response())
             }
             Err(error) => Err(error),
@@ -330,8 +356,8 @@ pub(super) async fn act(
     .await
 }
 
-fn perform(node: &Node, id: &str, act: &str, form: &Form, by: &str) -> Result<(), WebError> {
-    let person = node.read(|read| read.resolve(id))?.document;
+fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(), WebError> {
+    let (person, by) = (allowed(node, id, who)?, who.by.as_str());
     let personal = |name: &str| form.get(name).map(Personal::from);
     match act {
         "attempts" => {
@@ -398,17 +424,4 @@ fn edits(form: &Form) -> Vec<FieldEdit> {
         Some(FieldEdit { field: (*name).to_owned(), value, shown: form.raw(&format!("was_{name}")).map(str::to_owned) })
     };
     EDITED.iter().filter_map(edit).collect()
-}
-
-/// Remembers in the browser who works here, until there are logins.
-pub(super) async fn working_as_cookie(form: Form) -> ([(HeaderName, String); 1], Redirect) {
-    let plain: String = form
-        .get("by")
-        .unwrap_or_default()
-        .chars()
-        .filter(|c| c.is_alphanumeric() || "-_.".contains(*c))
-        .take(40)
-        .collect();
-    let cookie = format!("by={plain}; Path=/; Max-Age=31536000; SameSite=Strict; HttpOnly");
-    ([(SET_COOKIE, cookie)], Redirect::to("/"))
 }

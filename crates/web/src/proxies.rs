@@ -1,56 +1,34 @@
-//! The door for sign-ups: from where each comes, and whether it is beyond the limits.
+//! From where a request comes, also behind reverse proxies.
 //!
-//! **Invariant:** what a request says of its own address counts only where a proxy says it that was named here.
+//! **Invariant:** what a request says of its own address counts only where a proxy says it that the operator named.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use cli::Failure;
-use model::{EmailAddress, Timestamp};
-use node::{Filled, SignUpGate, SignUpLimits};
-use store::HeldWhy;
 
 /// Where proxies say for whom they ask: the farthest first.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Counts who comes in. Clones share the counters.
-#[derive(Clone, Debug)]
-pub(crate) struct Door {
-    gate: SignUpGate,
-    proxies: Arc<[Network]>,
-}
+/// The reverse proxies that are believed, by their networks.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(Vec<Network>);
 
-/// From where a sign-up comes, and how its form was filled in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Comes {
-    from: IpAddr,
-    filled: Filled,
-}
-
-impl Door {
-    /// A door with these limits, behind proxies in these networks.
-    pub(crate) fn new(limits: SignUpLimits, proxies: &[String]) -> Result<Self, Failure> {
-        let wrong = |text: &str| {
-            Failure::refused(format!("{text:?} is not a network of trusted proxies: write it as 10.0.0.0/8"))
-        };
-        let read = |text: &String| Network::read(text).ok_or_else(|| wrong(text));
-        let proxies = proxies.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { gate: SignUpGate::new(limits), proxies: proxies.into() })
-    }
-
-    /// From where a request comes.
-    pub(crate) fn comes(&self, peer: SocketAddr, headers: &HeaderMap, filled: Filled) -> Comes {
-        Comes { from: self.client(peer.ip(), headers), filled }
+impl Proxies {
+    /// Reads networks, each as `10.0.0.0/8`, `2001:db8::/32`, or one address; gives the first text that is none.
+    ///
+    /// # Errors
+    /// When a text is no network.
+    pub fn read(networks: &[String]) -> Result<Self, &str> {
+        networks.iter().map(|text| Network::read(text).ok_or(text.as_str())).collect::<Result<_, _>>().map(Self)
     }
 
     /// The nearest address that is no proxy of ours.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let said = headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().unwrap_or_default());
         let hops: Vec<&str> = said.flat_map(|value| value.split(',')).collect();
         let mut client = peer.to_canonical();
         for hop in hops.into_iter().rev().map(str::trim) {
-            if !self.proxies.iter().any(|network| network.holds(client)) {
+            if !self.0.iter().any(|network| network.holds(client)) {
                 break;
             }
             // Some proxies write the port beside it. What is no address was not written by any.
@@ -59,11 +37,6 @@ impl Door {
             client = next.to_canonical();
         }
         client
-    }
-
-    /// Counts a sign-up; gives why it is to be held, if it is.
-    pub(crate) fn why_held(&self, comes: Comes, emails: &[EmailAddress], now: Timestamp) -> Option<HeldWhy> {
-        self.gate.why_held(comes.from, emails, comes.filled, now)
     }
 }
 
@@ -102,13 +75,12 @@ mod tests {
     use super::*;
 
     fn client(proxies: &[&str], peer: &str, said: &[&str]) -> String {
-        let proxies: Vec<String> = proxies.iter().map(|text| (*text).to_owned()).collect();
-        let door = Door::new(SignUpLimits::default(), &proxies).unwrap();
+        let named: Vec<String> = proxies.iter().map(|text| (*text).to_owned()).collect();
         let mut headers = HeaderMap::new();
         for value in said {
             headers.append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
         }
-        door.client(peer.parse().unwrap(), &headers).to_string()
+        Proxies::read(&named).unwrap().client(peer.parse().unwrap(), &headers).to_string()
     }
 
     #[test]
