@@ -267,13 +267,32 @@ impl World {
         let Some(id) = self.somebody(node)? else { return Ok(()) };
         let name = format!("Name{}", self.rng.random_range(0..5));
         let event = self.next_event(node);
-        let writes = match self.rng.random_range(0..4) {
+        let at = self.clock(node);
+        let say = |body| Write::event(&model::Event { id: event, at, by: None, body });
+        let act = self.rng.random_range(0..6);
+        let writes = match act {
             0 => vec![Write::field("family_name", &name)],
             1 => vec![Write::Settle("family_name".into(), record::Value::text(name))],
             2 => vec![Write::Put(format!("tag/{name}"), record::Value::Flag)],
+            3 => vec![say(model::Body::Return { reason: Personal::from("simulated") })],
+            4 => {
+                let (how, result) = (model::AttemptHow::Call, model::AttemptResult::NoAnswer);
+                vec![say(model::Body::Attempt { how, result, line: None, not_before: None })]
+            }
             _ => {
-                let body = model::Body::Return { reason: Personal::from("simulated") };
-                vec![Write::event(&model::Event { id: event, at: self.clock(node), by: None, body })]
+                let row = self.nodes[node].reader.at_once(|read| read.record(id))?;
+                let ladder = Ladder::default();
+                let rungs = ladder.rungs();
+                let to = rungs[self.rng.random_range(0..rungs.len())].id.clone();
+                // Her home alone moves her.
+                if row.elsewhere || to == row.supporter.rung {
+                    return Ok(());
+                }
+                let up = ladder.position(&to) > ladder.position(&row.supporter.rung);
+                let how = if up { model::MoveKind::Up } else { model::MoveKind::Down };
+                let (from, because) = (row.supporter.rung, Some(Personal::from("simulated")));
+                let said = say(model::Body::Move { from, to: to.clone(), how, evidence: Vec::new(), because });
+                vec![said, Write::rung(&to, event)]
             }
         };
         self.write(node, id, &writes)
