@@ -1,7 +1,7 @@
 //! The arguments of `chapter-node`.
 
 use clap::{Parser, Subcommand};
-use cli::{Globals, Program, Shared};
+use cli::{Globals, InviteShape, Program, Shared};
 use store::NodeKind;
 
 /// This program.
@@ -23,9 +23,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Join a network with the line that it sent you
-    #[command(after_help = "Example:\n  chapter-node join chapterhouse-invite-1.3f...  --data ./la")]
+    #[command(after_help = "Example:\n  chapter-node join chapterhouse-invite-2.3f...  --data ./la")]
     Join {
-        /// The invitation
+        /// The invitation: the line, or a link that has it behind its #
         invite: String,
         /// This node's name, if not the chapter's
         #[arg(long)]
@@ -33,6 +33,17 @@ pub(crate) enum Command {
         /// Accept what the network will see, without being asked
         #[arg(long)]
         accept_statement: bool,
+    },
+    /// Invite a further node of this chapter: prints one line for the other machine
+    #[command(
+        after_help = "The network makes the invitation, for this chapter only; no staff is needed.\n\nExamples:\n  chapter-node invite > invite.txt\n  chapter-node invite --qr > invite.svg"
+    )]
+    Invite {
+        /// How long it is good: 7d, 12h, 30m
+        #[arg(long, default_value = "7d", value_name = "TIME")]
+        expires: String,
+        #[command(flatten)]
+        shape: InviteShape,
     },
     /// Serve pages and keep the link, in the foreground
     #[command(after_help = "Example:\n  chapter-node serve --http 127.0.0.1:8090")]

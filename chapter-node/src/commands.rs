@@ -4,10 +4,13 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::process::Stdio;
 
 use clap::CommandFactory as _;
-use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, runtime, serve, sync, table};
-use node::{Invite, Node, follow, join, look};
+use cli::{
+    Config, Failure, Globals, Out, ServePlan, Shared, find_person, life, print_invite, run_shared, runtime, serve,
+    sync, table,
+};
+use node::{Accepting, Invite, JoinOffer, Node, ask_for_invite, follow, join, look};
 use serde_json::{Value, json};
-use store::{Filter, Page};
+use store::{Filter, LinkStanding, Page};
 use web::{ago, person_json};
 
 use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
@@ -27,7 +30,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             Ok(())
         }
         Command::Join { invite, name, accept_statement } => {
-            join_network(&globals, &invite, name.as_deref(), accept_statement, out)
+            join_network(&globals, &invite, (name.as_deref(), accept_statement), out, &by)
+        }
+        Command::Invite { expires, shape } => {
+            let node = globals.open(PROGRAM)?;
+            let invite = runtime()?.block_on(ask_for_invite(&node, life(&expires)?, &by))?;
+            print_invite(&invite, shape, out)
         }
         Command::Serve { lan: true, .. } => {
             let words = "the pages can't be opened to the local network without TLS: they carry names and passwords";
@@ -39,7 +47,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let config = Config::read(node.directory())?;
             let rules = config.rules(&hosts, &trusted_proxy, None)?;
             let http = http.or(config.http).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
-            serve(&node, ServePlan { http, grpc: None, router: site::router(&node, rules), beside: None, once_open })
+            let router = site::router(&node, rules);
+            serve(&node, ServePlan { http, grpc: None, addresses: Vec::new(), router, beside: None, once_open })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, "the network", out),
         Command::Return { id, reason } => {
@@ -70,20 +79,55 @@ fn open_browser(address: &str) {
     });
 }
 
-fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: bool, out: Out) -> Result<(), Failure> {
-    let invite: Invite = invite.parse()?;
+fn join_network(
+    globals: &Globals,
+    invite: &str,
+    (name, accepted): (Option<&str>, bool),
+    out: Out,
+    by: &str,
+) -> Result<(), Failure> {
+    let (invite, runtime): (Invite, _) = (invite.parse()?, runtime()?);
     let directory = globals.directory(PROGRAM)?;
     if let Ok(node) = Node::open(&directory, PROGRAM.kind) {
-        let parent = node.read(|read| read.parent())?;
-        if parent.is_none_or(|link| link.address.as_deref() != Some(invite.address.as_str())) {
-            runtime()?.block_on(follow(&node, &invite))?;
-        }
+        let key = join_again(&node, &invite, accepted, by)?;
         let name = &node.row().name;
-        out.result(&json!({"node": node.id().to_string(), "joined": true}), || format!("{name} has joined already"));
+        out.result(&json!({"node": node.id().to_string(), "joined": true, "key": key}), || {
+            format!("{name} has joined already, with the key {key}")
+        });
         return Ok(());
     }
-    let runtime = runtime()?;
     let offer = runtime.block_on(look(&invite))?;
+    let accepting = Accepting { version: accept(&offer, accepted)?, by };
+    let node = runtime.block_on(join(&directory, &invite, name, accepting))?;
+    let key = node.id().fingerprint();
+    let made = json!({"node": node.id().to_string(), "chapter": offer.slug, "network": offer.network, "key": key});
+    out.result(&made, || {
+        format!(
+            "joined {} as {}. The key of this node is {key}; the network sees the same for it. Now: chapter-node serve",
+            offer.network,
+            node.row().name
+        )
+    });
+    Ok(())
+}
+
+/// A node that is there follows its hub, or is let in again; nothing is to be done if the invitation says nothing new. Gives
+/// the key that it has.
+fn join_again(node: &Node, invite: &Invite, accepted: bool, by: &str) -> Result<String, Failure> {
+    let link = node.read(|read| read.parent())?;
+    let stays = |link: &store::LinkRow| link.parent == invite.hub && link.standing != LinkStanding::Refused;
+    if link.as_ref().is_some_and(stays) && node.has_its_key().is_ok() {
+        return Ok(node.id().fingerprint());
+    }
+    let runtime = runtime()?;
+    let offer = runtime.block_on(look(invite))?;
+    let known = link.and_then(|link| link.accepted).filter(|known| known.version == offer.statement_version);
+    let version = known.map_or_else(|| accept(&offer, accepted), |known| Ok(known.version))?;
+    Ok(runtime.block_on(follow(node, invite, Accepting { version, by }))?.fingerprint())
+}
+
+/// Shows what the network will see, and has somebody accept it; gives the version that was accepted.
+fn accept(offer: &JoinOffer, accepted: bool) -> Result<u64, Failure> {
     Out::note(&format!(
         "{} invites this node into its chapter {}.\n\n{}\n",
         offer.network, offer.chapter, offer.statement
@@ -91,10 +135,7 @@ fn join_network(globals: &Globals, invite: &str, name: Option<&str>, accepted: b
     if !accepted && !asked()? {
         return Err(Failure::refused("not joined: what the network will see was not accepted"));
     }
-    let node = runtime.block_on(join(&directory, &invite, name))?;
-    let made = json!({"node": node.id().to_string(), "chapter": offer.slug, "network": offer.network});
-    out.result(&made, || format!("joined {} as {}. Now: chapter-node serve", offer.network, node.row().name));
-    Ok(())
+    Ok(offer.statement_version)
 }
 
 fn asked() -> Result<bool, Failure> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use cli::{Globals, Program, Shared};
+use cli::{Globals, InviteShape, Program, Shared};
 use store::NodeKind;
 
 /// This program.
@@ -16,13 +16,16 @@ pub(crate) const PROGRAM: Program =
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) globals: Globals,
+    /// The key file of this hub's authority, if it is not ca.unlock in the node's directory
+    #[arg(long, global = true, value_name = "FILE", env = "HUB_CA_KEY_FILE")]
+    pub(crate) ca_key_file: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a new hub: its database and its network
+    /// Make a new hub: its key, its authority, its database and its network
     #[command(after_help = "Example:\n  hub-node init --name \"Tenants United\" --country US --data ./hub")]
     Init {
         /// The network's name
@@ -33,14 +36,19 @@ pub(crate) enum Command {
         country: String,
     },
     /// Serve pages, the sign-up form and chapters, in the foreground
-    #[command(after_help = "Example:\n  hub-node serve --http 127.0.0.1:8080 --grpc 127.0.0.1:8443")]
+    #[command(
+        after_help = "Example:\n  hub-node serve --http 127.0.0.1:8080 --grpc 0.0.0.0:8443 --grpc-public hub.example.org:8443"
+    )]
     Serve {
         /// Where pages are served [default: 127.0.0.1:8080]
         #[arg(long, value_name = "ADDR")]
         http: Option<String>,
-        /// Where chapters are accepted [default: 127.0.0.1:8443]
+        /// Where chapters are accepted [default: 127.0.0.1:8443]; 0.0.0.0:8443 for every address of this machine
         #[arg(long, value_name = "ADDR")]
         grpc: Option<String>,
+        /// Where chapters reach that, as invitations name it: at most three, comma-separated [default: where it listens]
+        #[arg(long, value_name = "HOST:PORT,...")]
+        grpc_public: Option<String>,
         /// A host name under which a proxy with TLS serves the pages; can be given more than once
         #[arg(long = "host", value_name = "NAME")]
         hosts: Vec<String>,
@@ -56,7 +64,7 @@ pub(crate) enum Command {
     Chapter(Chapter),
     /// Make this hub the child of a bigger one, by its invitation
     #[command(
-        after_help = "Everybody here is shared with it from the next exchange on; whom it places here, this hub places into its chapters.\n\nExample:\n  hub-node join chapterhouse-invite-1.3f..."
+        after_help = "Everybody here is shared with it from the next exchange on; whom it places here, this hub places into its chapters.\n\nExample:\n  hub-node join chapterhouse-invite-2.3f..."
     )]
     Join {
         /// The invitation
@@ -66,17 +74,25 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  hub-node sync")]
     Sync,
     /// Invite a node into a chapter: prints one line to send
-    #[command(after_help = "Example:\n  hub-node invite la > invite.txt")]
+    #[command(after_help = "Examples:\n  hub-node invite la > invite.txt\n  hub-node invite la --qr > invite.svg")]
     Invite {
         /// The chapter
         slug: String,
         /// How long it is good: 7d, 12h, 30m
         #[arg(long, default_value = "7d", value_name = "TIME")]
         expires: String,
-        /// This hub's address, if it is not where it last served
-        #[arg(long, value_name = "HOST:PORT")]
+        /// This hub's addresses, if they are not those with which it last served
+        #[arg(long, value_name = "HOST:PORT,...")]
         address: Option<String>,
+        #[command(flatten)]
+        shape: InviteShape,
     },
+    /// Invitations that were made
+    #[command(subcommand)]
+    Invites(Invites),
+    /// This hub's authority, by which its nodes know it
+    #[command(subcommand)]
+    Ca(Ca),
     /// Nodes of chapters
     #[command(subcommand)]
     Node(NodeCommand),
@@ -131,6 +147,51 @@ pub(crate) enum Chapter {
         /// The chapter
         slug: String,
     },
+    /// Shut out all nodes of a chapter, and whoever was invited into it. Nothing is deleted, here or there
+    #[command(after_help = "Example:\n  hub-node chapter revoke la")]
+    Revoke {
+        /// The chapter
+        slug: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Invites {
+    /// List invitations, the newest first
+    #[command(after_help = "Example:\n  hub-node invites list")]
+    List,
+    /// Take an invitation back
+    #[command(after_help = "Example:\n  hub-node invites cancel 3f9a01bc")]
+    Cancel {
+        /// Its number: the first or last digits are enough
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Write this hub's keys into one file, which a passphrase opens: the authority, and the hub's own
+    #[command(
+        after_help = "The passphrase is printed once and kept nowhere; with --passphrase-file one that was printed before is used again. Keep the file and the passphrase apart, and apart from the hub: without them a hub that lost its disk can't be the same hub again, and every chapter has to be invited anew.\n\nExample:\n  hub-node ca backup /safe/hub-keys"
+    )]
+    Backup {
+        /// The new file
+        file: PathBuf,
+        /// A file with the passphrase to use
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Put a hub's keys back into its directory; keys that are there stay
+    #[command(
+        after_help = "The passphrase is read from the terminal, from standard input or from a file.\n\nExample:\n  hub-node ca restore /safe/hub-keys --data ./hub"
+    )]
+    Restore {
+        /// The file that `ca backup` made
+        file: PathBuf,
+        /// A file with the passphrase
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -162,6 +223,12 @@ pub(crate) enum NodeCommand {
     /// List nodes and their links
     #[command(after_help = "Example:\n  hub-node node list")]
     List,
+    /// Shut a node out: its link is cut within a second. Nothing is deleted, here or there
+    #[command(after_help = "Example:\n  hub-node node revoke 1a2b3c4d")]
+    Revoke {
+        /// Its id: the first or last digits are enough, with or without spaces
+        node: String,
+    },
 }
 
 #[derive(Args, Debug)]

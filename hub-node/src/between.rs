@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cli::{Beside, Failure, Out, runtime};
 use model::{DocId, SignUp};
-use node::{Invite, Node, NodeError, join_parent};
+use node::{Accepting, Invite, Node, NodeError, join_parent, look};
 use serde_json::json;
 use store::{FROM_ABOVE, Filter, Page};
 
@@ -17,11 +17,22 @@ const PLACED_AT_ONCE: usize = 100;
 /// How long is waited after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-pub(crate) fn join(node: &Node, invite: &str, out: Out) -> Result<(), Failure> {
-    let invite: Invite = invite.parse()?;
-    let offer = runtime()?.block_on(join_parent(node, &invite))?;
-    out.result(&json!({"joined": true, "network": offer.network, "chapter": offer.slug}), || {
-        format!("this hub belongs to {}: everybody here is shared with it from the next exchange on", offer.network)
+pub(crate) fn join(node: &Node, invite: &str, out: Out, by: &str) -> Result<(), Failure> {
+    let (invite, runtime): (Invite, _) = (invite.parse()?, runtime()?);
+    let offer = runtime.block_on(look(&invite))?;
+    Out::note(&format!(
+        "{} invites this hub as its chapter {}.\n\n{}\n",
+        offer.network, offer.chapter, offer.statement
+    ));
+    // A hub joins with everybody whom its own chapters share already: who runs it decides that by this command.
+    let accepting = Accepting { version: offer.statement_version, by };
+    let key = runtime.block_on(join_parent(node, &invite, accepting))?.fingerprint();
+    out.result(&json!({"joined": true, "network": offer.network, "chapter": offer.slug, "key": key}), || {
+        format!(
+            "this hub belongs to {}: everybody here is shared with it from the next exchange on. The key of this hub is \
+             {key}; {} sees the same for it",
+            offer.network, offer.network
+        )
     });
     Ok(())
 }

@@ -9,6 +9,7 @@ use store::{ChapterRow, ChapterState};
 use web::{ago, chapter_json};
 
 use crate::arguments::{AddChapter, Chapter};
+use crate::nodes;
 use crate::routing::read_set;
 
 pub(crate) fn run(node: &Node, command: &Chapter, out: Out, by: &str) -> Result<(), Failure> {
@@ -19,6 +20,7 @@ pub(crate) fn run(node: &Node, command: &Chapter, out: Out, by: &str) -> Result<
         Chapter::Pause { slug } => change(node, slug, ChapterState::Paused, out),
         Chapter::Resume { slug } => change(node, slug, ChapterState::Open, out),
         Chapter::Close { slug } => change(node, slug, ChapterState::Closed, out),
+        Chapter::Revoke { slug } => nodes::revoke_chapter(node, slug, out, by),
     }
 }
 

@@ -1,48 +1,55 @@
 //! Runs the commands of `hub-node`.
 
+use std::path::PathBuf;
+
 use clap::CommandFactory as _;
-use cli::{Config, Failure, Out, ServePlan, Shared, find_person, life, run_shared, serve, sync, table};
+use cli::{Config, Failure, Globals, Out, ServePlan, Shared, find_person, run_shared, serve, sync, table};
 use model::{PostalAddress, normalise_country};
-use node::{HubDraft, Node, SignUpGate};
+use node::{HubDraft, Node, SignUpGate, public_addresses};
 use serde_json::json;
 use store::{Filter, Page};
 use web::person_json;
 
-use crate::arguments::{Arguments, Command, Locate, NodeCommand, PROGRAM, Signup, Unplaced};
+use crate::arguments::{Arguments, Command, Locate, PROGRAM, Signup, Unplaced};
 use crate::routing::Routing;
-use crate::{between, chapters, held, import, site};
+use crate::{between, chapters, held, import, nodes, site};
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { globals, command } = arguments;
+    let Arguments { globals, ca_key_file, command } = arguments;
     let (out, by) = (Out::new(globals.json), globals.by()?);
     match command {
-        Command::Init { name, country } => init(&globals.directory(PROGRAM)?, &name, &country, out),
+        Command::Init { name, country } => init(&globals, (&name, &country), ca_key_file, out),
         Command::Shared(Shared::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())
         }
-        Command::Serve { http, grpc, hosts, trusted_proxy, second_factor } => {
+        Command::Serve { http, grpc, grpc_public, hosts, trusted_proxy, second_factor } => {
             let node = globals.open(PROGRAM)?;
             let config = Config::read(node.directory())?;
+            let rules = config.rules(&hosts, &trusted_proxy, second_factor.as_deref())?;
+            if let Some(file) = ca_key_file.or(config.ca_key_file) {
+                node.unlock_by(file);
+            }
+            let addresses = grpc_public.or(config.addresses.map(|addresses| addresses.join(",")));
+            let addresses = addresses.map_or_else(|| Ok(Vec::new()), |addresses| public_addresses(&addresses))?;
             let pick = |flag: Option<String>, configured: Option<String>, default: &str| {
                 flag.or(configured).unwrap_or_else(|| default.to_owned())
             };
-            let rules = config.rules(&hosts, &trusted_proxy, second_factor.as_deref())?;
             let http = pick(http, config.http, "127.0.0.1:8080");
             let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
             let router = site::router(&node, SignUpGate::new(config.sign_up_limits), rules);
             let beside = Some(between::keep_placing(&node));
-            serve(&node, ServePlan { http, grpc, router, beside, once_open: None })
+            serve(&node, ServePlan { http, grpc, addresses, router, beside, once_open: None })
         }
-        Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out),
+        Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out, &by),
         Command::Sync => sync(&globals.open(PROGRAM)?, "the hub above", out),
         Command::Chapter(command) => chapters::run(&globals.open(PROGRAM)?, &command, out, &by),
-        Command::Invite { slug, expires, address } => {
-            let invite = globals.open(PROGRAM)?.invite(&slug, address, life(&expires)?)?;
-            out.result(&json!({"invite": invite.to_string()}), || invite.to_string());
-            Ok(())
+        Command::Invite { slug, expires, address, shape } => {
+            nodes::invite(&globals.open(PROGRAM)?, (&slug, &expires, address.as_deref()), shape, out, &by)
         }
-        Command::Node(NodeCommand::List) => nodes(&globals.open(PROGRAM)?, out),
+        Command::Invites(command) => nodes::invites(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Node(command) => nodes::run(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Ca(command) => nodes::ca(&globals.directory(PROGRAM)?, ca_key_file, &command, out),
         Command::Locate(place) => locate(&globals.open(PROGRAM)?, &place, out),
         Command::Signup(Signup::Import { file, dry_run }) => import::run(&globals.open(PROGRAM)?, &file, dry_run, out),
         Command::Signup(Signup::Held(command)) => held::run(&globals.open(PROGRAM)?, &command, out, &by),
@@ -51,39 +58,27 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn init(directory: &std::path::Path, name: &str, country: &str, out: Out) -> Result<(), Failure> {
-    let name = name.trim();
+fn init(
+    globals: &Globals,
+    (name, country): (&str, &str),
+    ca_key_file: Option<PathBuf>,
+    out: Out,
+) -> Result<(), Failure> {
+    let (directory, name) = (globals.directory(PROGRAM)?, name.trim());
     if name.is_empty() || name.len() > 200 {
         return Err(Failure::refused("a network needs a name of at most 200 bytes"));
     }
     let country = normalise_country(country).ok_or_else(|| {
         Failure::refused(format!("{country:?} is not a country: write its two letters (ISO 3166-1), like US"))
     })?;
-    let node = Node::init_hub(directory, &HubDraft { name: name.to_owned(), country })?;
+    let ca_key_file = ca_key_file.or(Config::read(&directory)?.ca_key_file);
+    let node = Node::init_hub(&directory, &HubDraft { name: name.to_owned(), country, ca_key_file })?;
     out.result(&json!({"node": node.id().to_string(), "data": directory}), || {
-        format!("{name} is ready in {}. Add a chapter, then `hub-node serve`", directory.display())
-    });
-    Ok(())
-}
-
-fn nodes(node: &Node, out: Out) -> Result<(), Failure> {
-    let links = node.read(|read| read.links())?;
-    let one = |link: &store::LinkRow| json!({"node": link.peer.to_string(), "chapter": link.name, "state": link.standing.word(), "last_exchange": link.last_exchange, "pending": link.pending});
-    out.result(&json!({"nodes": links.iter().map(one).collect::<Vec<_>>()}), || {
-        let row = |link: &store::LinkRow| {
-            vec![
-                link.peer.short(),
-                link.name.clone(),
-                link.standing.word().to_owned(),
-                web::ago(link.last_exchange, node.now()),
-            ]
-        };
-        let rows: Vec<Vec<String>> = links.iter().map(row).collect();
-        if rows.is_empty() {
-            "no node has joined yet".to_owned()
-        } else {
-            table(&["node", "chapter", "link", "last exchange"], &rows)
-        }
+        format!(
+            "{name} is ready in {}. Keep its keys elsewhere, too: `hub-node ca backup FILE`. Add a chapter, then \
+             `hub-node serve`",
+            directory.display()
+        )
     });
     Ok(())
 }

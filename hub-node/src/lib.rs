@@ -9,6 +9,7 @@ mod chapters;
 mod commands;
 mod held;
 mod import;
+mod nodes;
 mod osdi;
 mod pages;
 mod routing;

@@ -11,6 +11,7 @@ use model::{ActorId, Digest, DocId, Kind, Ladder, Timestamp};
 use node::Invite;
 use record::{Context, Dependency, Inspected, Record, Stamp, Value, Write, Written, fold, inspect};
 use sha2::{Digest as _, Sha256};
+use store::ParentAt;
 
 /// The document that changes are received into.
 const DOCUMENT: DocId = DocId::from_bytes([1; 16]);
@@ -123,7 +124,8 @@ pub fn contain_panics() {
 /// Honest inputs that only the code can write: the path of each below `fuzz/corpus`, and its bytes.
 pub fn honest_corpus() -> Vec<(&'static str, Vec<u8>)> {
     let Base { first, second, apart: [one, other], .. } = &*BASE;
-    let invite = Invite { secret: [7; 16], address: "127.0.0.1:4433".to_owned() };
+    let hub = ParentAt { addresses: vec!["127.0.0.1:4433".to_owned()], pins: vec![Digest([9; 32])] };
+    let invite = Invite { secret: [7; 16], hub };
     vec![
         ("change/honest-first", first.bytes.clone()),
         ("change/honest-second", second.bytes.clone()),

@@ -1,7 +1,8 @@
-//! A line between a child and its parent that counts what goes over it, and may be a long one.
+//! A line between a child and its parent that may be a long one, and what is said over it.
 //!
-//! **Invariant:** every byte after the accept is counted once, when it comes and before it goes on. Knows of HTTP/2
-//! only where its frames begin and end, of gRPC where its messages do, and of a link's frames their kinds.
+//! **Invariant:** what is counted is what the child's node says and hears inside of its connections, after their handshakes
+//! and without encryption; every byte is counted once. Knows of HTTP/2 only where its frames begin and end, of gRPC where its
+//! messages do, and of a link's frames their kinds.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,6 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use node::{Connector, Watch, Went};
 
 use crate::harness::until;
 use crate::proxy::Way;
@@ -37,8 +39,8 @@ pub struct Message {
     pub kind: &'static str,
     /// What it weighs, gRPC's prefix included.
     pub bytes: usize,
-    /// When it began to come, counted from the accept. It arrives a delay later.
-    pub at: Duration,
+    /// When its beginning is at the other end, counted from the handshake's.
+    pub there: Duration,
 }
 
 /// What went one way.
@@ -61,10 +63,25 @@ pub struct Count {
     pub down: OneWay,
 }
 
+/// Who listens inside of a child's connections. Clones share what was heard.
+#[derive(Clone, Debug)]
+pub struct Tap(Arc<Mutex<Heard>>);
+
+#[derive(Debug)]
+struct Heard {
+    count: Count,
+    /// When the last byte was said or heard.
+    last: Instant,
+    /// How long what is said needs to the other end.
+    delay: Duration,
+}
+
 /// A line in front of a parent. Dropped, its connections and threads end.
 #[derive(Debug)]
 pub struct Meter {
     address: SocketAddr,
+    tap: Tap,
+    delay: Duration,
     shared: Arc<Shared>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -76,11 +93,8 @@ struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    count: Count,
-    /// When the last byte came.
-    heard: Instant,
     /// Both ends of every connection.
     ends: Vec<Arc<TcpStream>>,
     ended: bool,
@@ -117,28 +131,56 @@ impl Count {
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.up.messages.iter().chain(&self.down.messages)
     }
+}
 
-    fn way(&mut self, way: Way) -> &mut OneWay {
-        match way {
-            Way::Up => &mut self.up,
-            Way::Down => &mut self.down,
-        }
+impl Default for Tap {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Heard { count: Count::default(), last: Instant::now(), delay: Duration::ZERO })))
+    }
+}
+
+impl Tap {
+    /// By what a child has to connect, for this to hear it.
+    pub fn connector(&self) -> Connector {
+        let tap = self.clone();
+        Connector::tcp().watched_by(move || tap.watch())
+    }
+
+    /// For one connection, whose handshake is over.
+    fn watch(&self) -> Watch {
+        let (tap, shaken) = (self.clone(), Instant::now());
+        let (mut up, mut down) = (Reading::new(Way::Up), Reading::new(Way::Down));
+        Box::new(move |went: Went, bytes: &[u8]| {
+            let mut heard = tap.lock();
+            heard.last = Instant::now();
+            let now = heard.last.duration_since(shaken);
+            let Heard { count, delay, .. } = &mut *heard;
+            match went {
+                Went::Out => up.take(bytes, now + *delay, &mut count.up),
+                Went::In => down.take(bytes, now, &mut count.down),
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Meter {
-    /// Listens on a port of its own and carries everything on to `upstream`; each byte needs `delay` one way.
+    /// Listens on a port of its own and carries everything on to `upstream`; each byte needs `delay` one way. What is said
+    /// is heard by the tap, of a child that connects by it.
     ///
     /// # Errors
     /// When this machine has no port left.
-    pub fn start(upstream: SocketAddr, delay: Duration) -> Result<Self> {
+    pub fn start(upstream: SocketAddr, delay: Duration, tap: &Tap) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let state = State { count: Count::default(), heard: Instant::now(), ends: Vec::new(), ended: false };
-        let shared = Arc::new(Shared { upstream, delay, state: Mutex::new(state) });
+        *tap.lock() = Heard { count: Count::default(), last: Instant::now(), delay };
+        let shared = Arc::new(Shared { upstream, delay, state: Mutex::default() });
         let for_thread = Arc::clone(&shared);
         let accepting = thread::spawn(move || accept(&listener, &for_thread));
-        Ok(Self { address, shared, accepting: Some(accepting) })
+        Ok(Self { address, tap: tap.clone(), delay, shared, accepting: Some(accepting) })
     }
 
     /// Where children dial it.
@@ -148,12 +190,12 @@ impl Meter {
 
     /// What has gone over it.
     pub fn count(&self) -> Count {
-        self.shared.lock().count.clone()
+        self.tap.lock().count.clone()
     }
 
     /// What has gone over it; it counts from nothing again.
     pub fn take(&self) -> Count {
-        std::mem::take(&mut self.shared.lock().count)
+        std::mem::take(&mut self.tap.lock().count)
     }
 
     /// Waits until nothing comes any more.
@@ -161,8 +203,8 @@ impl Meter {
     /// # Errors
     /// When something comes all the time.
     pub fn quiet(&self) -> Result<()> {
-        let quiet = QUIET + self.shared.delay;
-        until("nothing goes over the line", || Ok((self.shared.lock().heard.elapsed() > quiet).then_some(())))
+        let quiet = QUIET + self.delay;
+        until("nothing goes over the line", || Ok((self.tap.lock().last.elapsed() > quiet).then_some(())))
     }
 }
 
@@ -211,12 +253,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if shared.lock().ended {
             break;
         }
-        let accepted = Instant::now();
         let Some([child, parent]) = child.ok().and_then(|child| shared.open(child)) else { continue };
-        for (way, from, to) in [(Way::Up, &child, &parent), (Way::Down, &parent, &child)] {
+        for (from, to) in [(&child, &parent), (&parent, &child)] {
             let (due, to_deliver) = mpsc::channel();
-            let (shared, from, to) = (Arc::clone(shared), Arc::clone(from), Arc::clone(to));
-            threads.push(thread::spawn(move || hear(&shared, &from, way, accepted, &due)));
+            let (delay, from, to) = (shared.delay, Arc::clone(from), Arc::clone(to));
+            threads.push(thread::spawn(move || hear(delay, &from, &due)));
             threads.push(thread::spawn(move || deliver(&to_deliver, &to)));
         }
     }
@@ -225,18 +266,11 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Counts what comes one way and says when it is due at the other end.
-fn hear(shared: &Shared, mut from: &TcpStream, way: Way, accepted: Instant, due: &Sender<Due>) {
-    let mut reading = Reading::new(way);
+/// Takes what comes one way and says when it is due at the other end.
+fn hear(delay: Duration, mut from: &TcpStream, due: &Sender<Due>) {
     let mut buffer = vec![0; CHUNK_BYTES];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let now = Instant::now();
-        {
-            let mut state = shared.lock();
-            state.heard = now;
-            reading.take(&buffer[..count], now.duration_since(accepted), state.count.way(way));
-        }
-        if due.send((now + shared.delay, buffer[..count].to_vec())).is_err() {
+        if due.send((Instant::now() + delay, buffer[..count].to_vec())).is_err() {
             return;
         }
     }
@@ -282,7 +316,7 @@ impl Reading {
         Self { preface_left, head: Vec::new(), payload_left: 0, is_data: false, prefix: Vec::new(), message_left: 0 }
     }
 
-    fn take(&mut self, mut came: &[u8], at: Duration, counted: &mut OneWay) {
+    fn take(&mut self, mut came: &[u8], there: Duration, counted: &mut OneWay) {
         counted.bytes += came.len();
         while !came.is_empty() {
             if self.preface_left > 0 {
@@ -291,7 +325,7 @@ impl Reading {
                 let payload = pass(&mut self.payload_left, &mut came);
                 if self.is_data {
                     counted.data_bytes += payload.len();
-                    self.take_payload(payload, at, counted);
+                    self.take_payload(payload, there, counted);
                 }
             } else if gather(&mut self.head, FRAME_HEAD_BYTES, &mut came) {
                 self.payload_left = number(&self.head[..3]);
@@ -305,7 +339,7 @@ impl Reading {
     }
 
     /// Messages in the payload of DATA frames, which nobody here pads. There is one stream a connection.
-    fn take_payload(&mut self, mut came: &[u8], at: Duration, counted: &mut OneWay) {
+    fn take_payload(&mut self, mut came: &[u8], there: Duration, counted: &mut OneWay) {
         while !came.is_empty() {
             if self.message_left > 0 {
                 pass(&mut self.message_left, &mut came);
@@ -314,7 +348,7 @@ impl Reading {
                 let length = number(&self.prefix[1..PREFIX_BYTES]);
                 let field = usize::from(self.prefix[PREFIX_BYTES] >> 3);
                 let kind = KINDS.get(field).copied().unwrap_or(KINDS[0]);
-                counted.messages.push(Message { kind, bytes: PREFIX_BYTES + length, at });
+                counted.messages.push(Message { kind, bytes: PREFIX_BYTES + length, there });
                 self.message_left = length.saturating_sub(1);
                 self.prefix.clear();
             }
@@ -374,6 +408,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_inside_is_counted_once_each_way_and_from_nothing_again() {
+        let tap = Tap::default();
+        let line = Meter::start((Ipv4Addr::LOCALHOST, 1).into(), Duration::from_millis(20), &tap).unwrap();
+        let mut watch = tap.watch();
+        watch(Went::Out, &[&[b'P'; PREFACE_BYTES][..], &frame(DATA, &message(1, 20))].concat());
+        watch(Went::In, &frame(DATA, &message(4, 9)));
+        let count = line.take();
+        assert_eq!((count.up.said(), count.down.said()), ("hello 25".to_owned(), "head 14".to_owned()));
+        assert!(count.up.messages[0].there >= Duration::from_millis(20), "it has the line before it");
+        assert_eq!(line.count().bytes(), 0);
+    }
+
+    #[test]
     fn a_long_line_carries_everything_and_needs_its_time_each_way() {
         let echo = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let upstream = echo.local_addr().unwrap();
@@ -381,7 +428,7 @@ mod tests {
             let (stream, _) = echo.accept().unwrap();
             std::io::copy(&mut &stream, &mut &stream)
         });
-        let line = Meter::start(upstream, Duration::from_millis(20)).unwrap();
+        let line = Meter::start(upstream, Duration::from_millis(20), &Tap::default()).unwrap();
         let began = Instant::now();
         let mut child = TcpStream::connect(line.address()).unwrap();
         child.write_all(&[7; 40]).unwrap();
@@ -389,8 +436,7 @@ mod tests {
         child.read_exact(&mut came).unwrap();
         assert_eq!(came, [7; 40]);
         assert!(began.elapsed() >= Duration::from_millis(40), "20 ms there and 20 ms back");
-        let count = line.take();
-        assert_eq!((count.up.bytes, count.down.bytes), (40, 40));
-        assert_eq!(line.count().bytes(), 0);
+        drop(line);
+        assert!(!matches!(child.read(&mut came), Ok(1..)), "it ends with the line");
     }
 }

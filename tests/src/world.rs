@@ -591,9 +591,7 @@ fn check_frame(frame: &Frame) -> Result<()> {
                 has(snapshot) || view.as_ref().is_some_and(|view| has(view.json.as_bytes()))
             }
             Content::Propose { value, .. } => has(value.expose().as_bytes()),
-            Content::Transfer(transfer) => {
-                has(transfer.summary.expose().as_bytes()) || has(transfer.text.expose().as_bytes())
-            }
+            Content::Transfer(said) => has(said.summary.expose().as_bytes()) || has(said.text.expose().as_bytes()),
             Content::Leave { .. } | Content::Erase { .. } | Content::Receipt(_) => false,
         };
         ensure!(!found, "a private note is on its way out");

@@ -164,6 +164,47 @@ fn who_came_in_who_tried_and_what_a_role_may_not_stand_in_the_log_and_nothing_th
 }
 
 #[test]
+fn who_was_invited_let_in_refused_and_shut_out_stands_in_the_log() {
+    let directory = TempDir::new().unwrap();
+    let (hub, la, sf) = network(directory.path());
+    let by_kim = |arguments: &[&str]| hub.run(&[arguments, &["--by", "kim"]].concat()).unwrap();
+    let (la_there, sf_there) = (as_peer(&la), as_peer(&sf));
+    assert_eq!(row(&rows(&la, "joined_network")[0]).2, as_peer(&hub).replace("node", "hub"));
+    let taken_back = by_kim(&["invite", "la"]);
+    let number = hub.json(&["invites", "list"]).unwrap()["invites"][0]["id"].as_str().unwrap().to_owned();
+    by_kim(&["invites", "cancel", &number]);
+    la.run(&["invite", "--by", "ana"]).unwrap();
+    let invited = rows(&hub, "invited");
+    assert_eq!(row(&invited[0]), (la_there.as_str(), "", "la"), "whoever runs a chapter is nobody here");
+    assert_eq!(row(&invited[1]), ("kim", "", "la"));
+    assert_eq!(row(&rows(&hub, "invite_cancelled")[0]), ("kim", "", format!("{number} la").as_str()));
+
+    let thief = Node::chapter(&directory.path().join("thief"));
+    assert_eq!(thief.try_run(&["join", &taken_back, "--accept-statement"]).unwrap().code, 4);
+    let looked = until("it stands in the log", || Ok(rows(&hub, "enrolment_refused").pop())).unwrap();
+    assert_eq!(row(&looked), ("", "", "cancelled"), "whoever only looks shows no key");
+    let used = by_kim(&["invite", "sf"]);
+    let second = Node::chapter(&directory.path().join("second"));
+    second.run(&["join", &used, "--accept-statement"]).unwrap();
+    assert_eq!(thief.try_run(&["join", &used, "--accept-statement"]).unwrap().code, 4);
+    let tried = rows(&hub, "enrolment_refused");
+    assert_eq!((tried.len(), row(&tried[0]).2), (2, "used"));
+    assert!(row(&tried[0]).0.starts_with("node "), "by the key that it has shown: {tried:?}");
+
+    by_kim(&["node", "revoke", sf_there.trim_start_matches("node ")]);
+    assert_eq!(row(&rows(&hub, "revoked")[0]), ("kim", "", sf_there.as_str()));
+    assert_eq!(sf.try_run(&["sync"]).unwrap().code, 4);
+    let refused = until("it stands in the log", || Ok(rows(&hub, "refused").pop())).unwrap();
+    assert_eq!(row(&refused), (sf_there.as_str(), "", "called with a key that was revoked"));
+    by_kim(&["chapter", "revoke", "sf"]);
+    let revoked: Vec<String> = rows(&hub, "revoked").iter().map(|it| row(it).2.to_owned()).collect();
+    assert_eq!(revoked, [as_peer(&second), "every node of sf".to_owned(), sf_there], "nobody is shut out twice");
+    for node in [&hub, &la] {
+        assert_eq!(node.json(&["audit", "--verify"]).unwrap()["ok"], true);
+    }
+}
+
+#[test]
 fn a_row_that_was_changed_in_the_file_is_found_and_ends_with_5() {
     let directory = TempDir::new().unwrap();
     let (mut hub, la, _sf) = network(directory.path());

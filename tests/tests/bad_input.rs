@@ -95,10 +95,12 @@ fn a_directory_of_the_other_kind_a_newer_schema_and_none_at_all() {
 }
 
 #[test]
-fn a_bad_invitation_and_a_port_that_others_could_reach_are_refused() {
+fn a_bad_invitation_and_pages_that_others_could_reach_are_refused() {
     let directory = TempDir::new().unwrap();
     let mut hub = hub(directory.path());
-    refused(&hub.try_run(&["serve", "--grpc", "0.0.0.0:0", "--http", "127.0.0.1:0"]).unwrap(), 4, "not encrypted");
+    refused(&hub.try_run(&["serve", "--grpc", "127.0.0.1:0", "--http", "0.0.0.0:0"]).unwrap(), 4, "not encrypted");
+    let named = ["serve", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--grpc-public", "hub.example.org"];
+    refused(&hub.try_run(&named).unwrap(), 4, "hub.example.org:8443");
     let chapter = Node::chapter(&directory.path().join("la"));
     refused(&chapter.try_run(&["join", "hello", "--accept-statement"]).unwrap(), 4, "not an invitation");
     hub.serve().unwrap();

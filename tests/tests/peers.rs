@@ -1,14 +1,15 @@
 //! Hostile and broken peers on a real hub: each costs the hub a bounded amount of memory, and nobody else anything.
 //!
-//! **Invariant:** the hostile peer is a chapter that has joined, so that it gets past the token. Its frames are written
-//! here by the generated code of `proto/`: the engine would not say them. Beside it an honest chapter has its link open
-//! all along.
+//! **Invariant:** the hostile peer is a chapter that has joined, so that its key and certificate get it past the handshake
+//! and the row. Its frames are written here by the generated code of `proto/`: the engine would not say them. Beside it an
+//! honest chapter has its link open all along.
 
 use std::fs;
 use std::thread;
 
 use engine::{BATCH_BYTES_AIMED, FRAME_BYTES_MAX, PROTOCOL, WINDOW_BYTES};
 use model::ScopeId;
+use node::{NodeKey, channel_to};
 use prost::Message as _;
 use prost::bytes::Bytes;
 use store::{NodeKind, Store};
@@ -47,7 +48,7 @@ const FLOOD_ANSWERS: usize = 20_000;
 /// Streams that one peer opens beside each other.
 const STREAMS: usize = 60;
 
-/// A hub that serves, an honest chapter whose link is open, and a chapter that has joined and whose token is misused.
+/// A hub that serves, an honest chapter whose link is open, and a chapter that has joined and whose key is misused.
 struct Cast {
     hub: Node,
     honest: Node,
@@ -151,12 +152,13 @@ struct Peer {
 }
 
 impl Peer {
-    /// Opens the stream by the token with which the hostile chapter joined. Nothing is said yet.
+    /// Opens the stream with the key and the certificate with which the hostile chapter joined. Nothing is said yet.
     fn open(cast: &Cast) -> Self {
+        let key = NodeKey::open(&cast.hostile.data).unwrap().unwrap();
         let mut reader = Store::open(&cast.hostile.data, NodeKind::Chapter).unwrap().reader().unwrap();
-        let (link, node) = reader.at_once(|read| Ok((read.parent()?, read.node()?))).unwrap();
+        let (link, row) = reader.at_once(|read| Ok((read.parent()?, read.node()?))).unwrap();
         let link = link.unwrap();
-        let token: String = link.token.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+        let certificate = reader.at_once(|read| read.link_certificate(link.id)).unwrap().unwrap();
         let said = |scope: ScopeId| ScopeHello {
             scope: scope.as_bytes().to_vec(),
             head: Some(position(0)),
@@ -166,19 +168,20 @@ impl Peer {
         let hello = Hello {
             protocol_min: PROTOCOL.0,
             protocol_max: PROTOCOL.1,
-            node: node.node_id.0.to_vec(),
-            incarnation: node.incarnation.as_bytes().to_vec(),
+            node: row.node_id.0.to_vec(),
+            incarnation: row.incarnation.as_bytes().to_vec(),
             scopes: [link.scope, ScopeId::NETWORK].map(said).to_vec(),
             window_bytes: u32::MAX,
             ..Hello::default()
         };
         let (says, frames) = mpsc::channel(FRAMES_WAITING);
-        let mut request = tonic::Request::new(ReceiverStream::new(frames));
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        let endpoint = Endpoint::from_shared(format!("http://{}", cast.hub.grpc().unwrap())).unwrap();
+        let request = tonic::Request::new(ReceiverStream::new(frames));
+        let endpoint = Endpoint::from_static("http://hub.chapterhouse.internal");
         let endpoint = endpoint.initial_stream_window_size(STREAM_WINDOW_BYTES);
         let (client, hears) = cast.runtime.block_on(async {
-            let mut client = SyncClient::new(endpoint.connect().await.unwrap());
+            let (address, me) = (cast.hub.grpc().unwrap(), Some((&key, certificate.as_slice())));
+            let (channel, _) = channel_to(endpoint, address, &link.parent.pins, me).await.unwrap();
+            let mut client = SyncClient::new(channel);
             let hears = client.exchange(request).await.unwrap().into_inner();
             (client, hears)
         });

@@ -21,8 +21,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("tests", &["model", "record", "atlas", "engine", "store", "node", "web", "cli", "chapter-node", "hub-node"]),
 ];
 /// A library that only one crate may import.
-const ALONE: [(&str, &str); 4] =
-    [("automerge", "record"), ("rusqlite", "store"), ("tonic", "node"), ("tonic-prost", "node")];
+const ALONE: [(&str, &str); 6] = [
+    ("automerge", "record"),
+    ("rusqlite", "store"),
+    ("tonic", "node"),
+    ("tonic-prost", "node"),
+    ("rustls", "node"),
+    ("rcgen", "node"),
+];
 /// A file is one idea.
 const LINES_MAX: usize = 600;
 const DRAWERS: [&str; 5] = ["common", "utils", "types", "helpers", "core"];

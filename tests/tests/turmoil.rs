@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -17,8 +15,8 @@ use model::{
     AttemptHow, AttemptResult, DocId, EventId, PlacementFact, ProposalId, ScopeId, SignUp, SignUpOrigin, Supporter,
 };
 use node::{
-    AttemptDraft, ChapterDraft, Connector, ErrorKind, FieldEdit, HubDraft, INVITE_LIFE_MS, Invite, Node, Posted,
-    Priority, Serving, join_by,
+    Accepting, AttemptDraft, ChapterDraft, Connector, ErrorKind, FieldEdit, HubDraft, INVITE_LIFE_MS, Invite, Inviting,
+    Node, Posted, Priority, Serving, join_by,
 };
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -26,10 +24,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use store::{DATABASE_FILE, Filter, NodeKind, Page};
 use tempfile::TempDir;
 use tests::harness::PATIENCE;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::Connected;
 use turmoil::net::{TcpListener, TcpStream};
 use turmoil::{Builder, Sim};
 
@@ -88,35 +84,6 @@ const SPELLS: [Spell; 8] = [
     Spell::Kill(End::Chapter),
 ];
 
-/// A simulated connection, as a server takes it.
-struct Socket(TcpStream);
-
-impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
-impl Connected for Socket {
-    type ConnectInfo = ();
-
-    fn connect_info(&self) -> Self::ConnectInfo {}
-}
-
 /// A host of the network: its node's directory, and the node while it serves.
 struct Host {
     name: &'static str,
@@ -149,7 +116,7 @@ async fn run_hub(host: Arc<Host>) -> turmoil::Result {
     let (accepted, incoming) = mpsc::channel(1);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            if accepted.send(Ok::<_, io::Error>(Socket(stream))).await.is_err() {
+            if accepted.send(Ok::<_, io::Error>(stream)).await.is_err() {
                 return;
             }
         }
@@ -167,7 +134,7 @@ async fn run_chapter(host: Arc<Host>, invite: Invite) -> turmoil::Result {
         join(&host, &invite, &connector).await
     };
     node.connect_by(connector);
-    let serving = Serving::start(&node, None).await?;
+    let serving = Serving::start(&node, None, Vec::new()).await?;
     host.serve(node, serving).await
 }
 
@@ -176,7 +143,7 @@ async fn join(host: &Host, invite: &Invite, connector: &Connector) -> Node {
     let mut again = tokio::time::interval(Duration::from_secs(1));
     loop {
         again.tick().await;
-        match join_by(connector, &host.data, invite, None).await {
+        match join_by(connector, &host.data, invite, None, Accepting { version: 1, by: BY }).await {
             Ok(node) => return node,
             Err(error) => eprintln!("{} could not join: {error}", host.name),
         }
@@ -208,14 +175,15 @@ impl Network {
         let directory = if shm.is_dir() { TempDir::new_in(shm)? } else { TempDir::new()? };
         let mut sim = Builder::new().rng_seed(seed).tick_duration(TICK).build();
         let hub = Host::new(HUB, directory.path());
-        let draft = HubDraft { name: "Test".to_owned(), country: "US".to_owned() };
+        let draft = HubDraft { name: "Test".to_owned(), country: "US".to_owned(), ca_key_file: None };
         let node = Node::init_hub(&hub.data, &draft)?;
         let mut chapters = Vec::new();
         for slug in CHAPTERS {
             let draft = ChapterDraft { slug: slug.parse()?, name: slug.to_owned(), intake: None };
             // Nobody is placed by territories here: each sign-up says where it belongs.
             let scope = node.add_chapter(&draft, |_, _, _| Ok("{}".to_owned()), BY)?;
-            let invite = node.invite(slug, Some(format!("{HUB}:{PORT}")), INVITE_LIFE_MS)?;
+            let addresses = Some(vec![format!("{HUB}:{PORT}")]);
+            let invite = node.invite(slug, &Inviting { addresses, life_ms: INVITE_LIFE_MS, by: BY, link: None })?;
             let host = Host::new(slug, directory.path());
             let runs = Arc::clone(&host);
             sim.host(slug, move || run_chapter(Arc::clone(&runs), invite.clone()));
@@ -484,17 +452,18 @@ fn nodes_agree_after_partitions_holds_and_resets() {
     }
 }
 
+/// Where a lost answer leaves the hub with a node that has not heard of it, `identity.rs` looks.
 #[test]
-fn a_chapter_joins_although_the_hubs_first_answers_are_lost() {
+fn a_chapter_joins_once_the_hubs_answers_come_through() {
     let mut network = Network::new(0).unwrap();
     network.sim.partition_oneway(HUB, CHAPTERS[0]);
     network.pass(Duration::from_secs(30)).unwrap();
     let hub = network.hub.node().unwrap();
     let links = hub.read(|read| read.links()).unwrap();
-    assert!(links.iter().any(|link| link.name == CHAPTERS[0]), "the hub has enrolled it");
-    assert!(network.chapters[0].host.node().is_none(), "it has not heard of that");
+    assert!(links.iter().all(|link| link.name != CHAPTERS[0]), "who hears nothing of the hub tells it nothing");
+    assert!(network.chapters[0].host.node().is_none());
     drop(hub);
     network.sign_up(0).unwrap();
     network.agree().unwrap();
-    assert_eq!(network.hub.node().unwrap().read(|read| read.links()).unwrap().len(), CHAPTERS.len(), "and only once");
+    assert_eq!(network.hub.node().unwrap().read(|read| read.links()).unwrap().len(), CHAPTERS.len());
 }

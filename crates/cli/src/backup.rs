@@ -24,6 +24,10 @@ pub(crate) fn restore(
     by: &str,
 ) -> Result<(), Failure> {
     let restored = node::restore(directory, file, kind, rule, by)?;
+    // A backup holds no key: the one that is there stays, or is to be brought.
+    if let Err(error) = Node::open(directory, kind).and_then(|node| node.has_its_key()) {
+        Out::note(&Failure::from(error).words());
+    }
     let made = json!({
         "node": restored.node.node_id.to_string(), "incarnation": restored.node.incarnation.to_string(),
         "backup_made": restored.made, "before": restored.before,

@@ -1,6 +1,6 @@
 //! `config.toml` in the node's directory: what flags and environment leave open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use node::SignUpLimits;
 use serde::Deserialize;
@@ -21,6 +21,10 @@ pub struct Config {
     pub http: Option<String>,
     /// Where children are accepted, at a hub.
     pub grpc: Option<String>,
+    /// Where others reach that, as invitations name it: `["hub.example.org:8443"]`.
+    pub addresses: Option<Vec<String>>,
+    /// The key file of a hub's authority, if it is not beside the database.
+    pub ca_key_file: Option<PathBuf>,
     /// Host names under which a proxy with TLS serves the pages.
     #[serde(default)]
     pub hosts: Vec<String>,

@@ -114,12 +114,16 @@ fn open(
     Ok(())
 }
 
-/// From a file or from standard input; never from an argument, which every process on the machine can read.
-fn read_passphrase(file: Option<&Path>) -> Result<Passphrase, Failure> {
+/// Reads a passphrase from a file or from standard input; never from an argument, which every process on the machine can
+/// read.
+///
+/// # Errors
+/// When it can't be read, or is none.
+pub fn read_passphrase(file: Option<&Path>) -> Result<Passphrase, Failure> {
     let Some(path) = file else {
         let stdin = std::io::stdin();
         if stdin.is_terminal() {
-            Out::note("The passphrase that `handover` printed:");
+            Out::note("The passphrase that was printed with the file:");
         }
         return first_line(stdin.lock(), "standard input");
     };

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
-use node::{Node, Serving, loopback_only};
+use node::{Node, Serving, listen_address, loopback_only};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,8 @@ pub struct ServePlan {
     pub http: String,
     /// Where children are accepted, at a hub.
     pub grpc: Option<String>,
+    /// Where others reach that, as invitations name it; empty: where it listens.
+    pub addresses: Vec<String>,
     /// The pages.
     pub router: Router,
     /// What the program does beside serving, until it ends.
@@ -56,12 +58,12 @@ impl std::fmt::Debug for ServePlan {
 pub fn serve(node: &Node, plan: ServePlan) -> Result<(), Failure> {
     start_log();
     let http = loopback_only(&plan.http, "the pages")?;
-    let grpc = plan.grpc.as_deref().map(|address| loopback_only(address, "the port for children")).transpose()?;
+    let grpc = plan.grpc.as_deref().map(|address| listen_address(address, "the port for children")).transpose()?;
     let runtime = runtime()?;
     if let Some(beside) = plan.beside {
         runtime.spawn(beside);
     }
-    let outcome = runtime.block_on(run(node, (http, grpc), plan.router, plan.once_open));
+    let outcome = runtime.block_on(run(node, http, (grpc, plan.addresses), plan.router, plan.once_open));
     runtime.shutdown_timeout(GRACE);
     outcome
 }
@@ -83,7 +85,8 @@ fn start_log() {
 
 async fn run(
     node: &Node,
-    (http, grpc): (SocketAddr, Option<SocketAddr>),
+    http: SocketAddr,
+    (grpc, addresses): (Option<SocketAddr>, Vec<String>),
     router: Router,
     once_open: Option<fn(&str)>,
 ) -> Result<(), Failure> {
@@ -92,7 +95,7 @@ async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed("listen for signals", error))?;
     let listener = TcpListener::bind(http).await.map_err(|error| failed(&format!("listen on {http}"), error))?;
     let bound = listener.local_addr().map_err(|error| failed("read the address", error))?;
-    let serving = Serving::start(node, grpc).await?;
+    let serving = Serving::start(node, grpc, addresses).await?;
     tokio::spawn(async {
         tokio::time::sleep(WARM_AFTER).await;
         tokio::task::spawn_blocking(model::warm_phone_metadata).await

@@ -30,15 +30,18 @@ pub(crate) fn status(node: &Node, out: Out) -> Result<(), Failure> {
         for link in &links {
             let text = |name: &str| link[name].as_str().unwrap_or("-").to_owned();
             lines.push(format!(
-                "link to {}: {} {}, last exchange {}, {} waiting",
+                "link to {}: {} {}, last exchange {}, {} waiting, certificate until {}",
                 text("name"),
                 text("state"),
                 text("detail"),
                 text("last_exchange"),
-                link["pending"]
+                link["pending"],
+                text("certificate_expires")
             ));
         }
+        let misused = made["invites_misused"].as_u64().unwrap_or(0);
         let needs = [
+            (misused, "times a used invitation was shown by another node (`invites list`)"),
             (tally.waiting, "waiting for a chapter"),
             (made["held"].as_u64().unwrap_or(0), "sign-ups held for review (`signup held list`)"),
             (tally.conflicts, "with a conflict"),

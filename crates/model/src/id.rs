@@ -177,6 +177,12 @@ impl NodeId {
     pub fn short(&self) -> String {
         format!("{self:?}")
     }
+
+    /// The first 16 hexadecimal digits in groups of four: what two people compare over the telephone.
+    pub fn fingerprint(&self) -> String {
+        let pairs = self.0[..8].as_chunks::<2>().0.iter().map(|[one, other]| format!("{one:02x}{other:02x}"));
+        pairs.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// What a document is about. The engine moves all kinds alike.
@@ -250,6 +256,13 @@ mod tests {
         let digest = Digest([0xa7; 32]);
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("x".repeat(64).parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_beginning_of_the_id_in_groups() {
+        let id = NodeId(std::array::from_fn(|at| (at as u8).wrapping_mul(16).wrapping_add(1)));
+        assert_eq!(id.fingerprint(), "0111 2131 4151 6171");
+        assert!(id.to_string().starts_with(&id.fingerprint().replace(' ', "")));
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct NetworkSettings {
     /// What a chapter accepts when it joins; empty means the built-in statement.
     #[serde(default)]
     pub sharing_statement: String,
+    /// Which version of it this is, counted from 1; 0 is the first one, too.
+    #[serde(default)]
+    pub sharing_statement_version: u64,
     /// Asks offered for each rung.
     #[serde(default)]
     pub asks: Vec<AskOffer>,
@@ -52,5 +55,10 @@ network has not declared.";
     /// The statement in force.
     pub fn statement(&self) -> &str {
         if self.sharing_statement.is_empty() { Self::STATEMENT } else { &self.sharing_statement }
+    }
+
+    /// The version of the statement in force, from 1.
+    pub fn statement_version(&self) -> u64 {
+        self.sharing_statement_version.max(1)
     }
 }

@@ -1,6 +1,6 @@
 //! The audit log of a node: what is written into it beside an act's own transaction.
 
-use model::{AuditKind, DocId, Right, Timestamp};
+use model::{AuditKind, DocId, NodeId, Right, Timestamp};
 use store::NewAudit;
 
 use crate::{Node, NodeError, Priority, Who, draw};
@@ -51,6 +51,16 @@ impl Node {
     pub fn refuses(&self, who: &Who, right: Right) {
         let words = format!("{} may not {}", who.role.word(), right.words());
         let (source, said) = (format!("by {}", who.by), self.audit_by(AuditKind::Refused, &who.by).detail(words));
+        drop(self.write_later(move |tx| tx.audit_bounded(&source, &said)));
+    }
+
+    /// Notes that a caller was refused, by the key that it has shown. Nobody waits for it, as above.
+    pub(crate) fn refuses_caller(&self, caller: Option<NodeId>, words: &'static str) {
+        let said = NewAudit::new(AuditKind::Refused, draw::now()).detail(words);
+        let (source, said) = match caller {
+            Some(node) => (format!("node {}", node.short()), said.by_node(node)),
+            None => ("no certificate".to_owned(), said),
+        };
         drop(self.write_later(move |tx| tx.audit_bounded(&source, &said)));
     }
 

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 use store::{DATABASE_FILE, LEDGER_FILE};
 
 use crate::NodeError;
-use crate::enrol::JOINING_FILE;
 use crate::lock::LOCK_FILE;
 
 /// The settings beside the database.
 const CONFIG_FILE: &str = "config.toml";
-/// How the names of keys and certificates end.
-const KEY_ENDINGS: [&str; 4] = [".pem", ".key", ".crt", ".der"];
+/// How the names of keys and certificates end: `node.key`, `ca.pem`, `ca.key.sealed`, `ca.unlock`, and what people put there.
+const KEY_ENDINGS: [&str; 6] = [".pem", ".key", ".crt", ".der", ".sealed", ".unlock"];
 /// How the names of the database, its log, its index and its unfinished copies begin.
 const DATABASE_PREFIX: &str = "chapterhouse.";
 /// How the names of databases begin that a restore replaced.
@@ -38,8 +37,7 @@ pub(crate) fn belonging(name: &str) -> Option<Belonging> {
         return None;
     }
     let moves = [CONFIG_FILE, LEDGER_FILE].contains(&name) || KEY_ENDINGS.iter().any(|ending| name.ends_with(ending));
-    let stays =
-        name == JOINING_FILE || [DATABASE_PREFIX, REPLACED_PREFIX].iter().any(|prefix| name.starts_with(prefix));
+    let stays = [DATABASE_PREFIX, REPLACED_PREFIX].iter().any(|prefix| name.starts_with(prefix));
     if stays { Some(Belonging::Stays) } else { moves.then_some(Belonging::Moves) }
 }
 
@@ -93,12 +91,12 @@ mod tests {
         for name in ["list.csv", "serve.log", "../config.toml", "keys/node.pem", ".pem", "retired.json", LOCK_FILE] {
             assert_eq!(belonging(name), None, "{name}");
         }
-        for name in ["config.toml", "erasures.jsonl", "node.pem", "ca.key"] {
+        for name in ["config.toml", "erasures.jsonl", "node.key", "ca.pem", "ca.key.sealed", "ca.unlock"] {
             assert_eq!(belonging(name), Some(Belonging::Moves), "{name}");
         }
-        for name in [DATABASE_FILE, "chapterhouse.db-wal", "before-restore-1.db", "joining.json", MOVING_FILE] {
+        for name in [DATABASE_FILE, "chapterhouse.db-wal", "before-restore-1.db", MOVING_FILE] {
             assert_eq!(belonging(name), Some(Belonging::Stays), "{name}");
         }
-        assert!(may_come(DATABASE_FILE) && may_come("node.pem") && !may_come("chapterhouse.db-wal"));
+        assert!(may_come(DATABASE_FILE) && may_come("node.key") && !may_come("chapterhouse.db-wal"));
     }
 }

@@ -1,12 +1,16 @@
 //! Dialling the parent: our own connector, so that TLS and simulation fit in.
+//!
+//! **Invariant:** nothing is said to whoever answers before it has shown a key that an authority of the link's pins signed.
 
+use std::io;
 use std::time::Duration;
 
 use engine::{FRAME_BYTES_MAX, LinkState};
 use hyper_util::rt::TokioIo;
-use store::{LinkRow, LinkStanding};
-use tokio::net::TcpStream;
+use model::{Digest, NodeId};
+use store::{LinkRow, LinkStanding, ParentAt};
 use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsConnector;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -15,11 +19,14 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use crate::backoff::Backoff;
 use crate::connect::Connector;
 use crate::driver::{Ended, blocking, drive, note_standing, status_ended};
-use crate::wire::enrolment::enrolment_client::EnrolmentClient;
+use crate::keys::NodeKey;
+use crate::tls;
 use crate::wire::sync::sync_client::SyncClient;
-use crate::{Node, NodeError};
+use crate::{ErrorKind, Node, NodeError, renew};
 
-/// How long a connection may take to open.
+/// How long is waited for the last word of a parent whose line has gone: it is under way already, or never comes.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// How long a connection may take to open, its handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Frames that wait for the stream: more than the window holds batches and acks.
 pub(crate) const FRAMES_WAITING: usize = 256;
@@ -28,33 +35,77 @@ const FRAMES_HEARD: usize = 4;
 /// A message is a frame with its envelope.
 pub(crate) const MESSAGE_BYTES_MAX: usize = FRAME_BYTES_MAX + 64 * 1024;
 
-/// The system's TCP.
-pub(crate) fn tcp() -> Connector {
-    Connector::new(|address: String| async move {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok::<_, std::io::Error>(stream)
-    })
+/// What this node shows to its parent.
+pub(crate) type Me<'a> = Option<(&'a NodeKey, &'a [u8])>;
+
+/// A hub that was reached, and is whom it has to be.
+pub(crate) struct Dialled {
+    pub(crate) channel: Channel,
+    /// The SHA-256 of its key.
+    pub(crate) hub: NodeId,
+    /// Where it was.
+    pub(crate) address: String,
 }
 
-async fn channel(address: &str, connector: &Connector) -> Result<Channel, NodeError> {
-    let unreachable = |error: &dyn std::fmt::Display| NodeError::Unreachable(address.to_owned(), error.to_string());
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| unreachable(&error))?;
-    let connector = connector.clone();
-    let connector = tower::service_fn(move |uri: Uri| {
-        let connecting = connector.connect(uri.authority().map(ToString::to_string).unwrap_or_default());
-        async move { connecting.await.map(TokioIo::new) }
-    });
-    let endpoint = endpoint.connect_timeout(CONNECT);
-    match tokio::time::timeout(CONNECT, endpoint.connect_with_connector(connector)).await {
-        Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(_)) => Err(unreachable(&"nobody answers there")),
-        Err(_) => Err(unreachable(&"no answer in time")),
+/// Dials one address after the other, until whoever answers has shown a key that an authority of the pins signed.
+pub(crate) async fn dial(at: &ParentAt, me: Me<'_>, connector: &Connector) -> Result<Dialled, NodeError> {
+    let mut failed = None;
+    for address in &at.addresses {
+        // Where it is, the connector knows; this stands in the heads of calls.
+        let endpoint = Endpoint::from_static("http://hub.chapterhouse.internal");
+        match dial_one(endpoint, address, (&at.pins, me), connector).await {
+            Ok(dialled) => return Ok(dialled),
+            // That somebody else answers is worth more than that nobody does.
+            Err(error) if failed.is_none() || error.kind() == ErrorKind::Refused => failed = Some(error),
+            Err(_) => {}
+        }
     }
+    Err(failed.unwrap_or_else(|| NodeError::Refused("this node knows no address of its parent".to_owned())))
 }
 
-pub(crate) async fn enrolment(address: &str, connector: &Connector) -> Result<EnrolmentClient<Channel>, NodeError> {
-    Ok(EnrolmentClient::new(channel(address, connector).await?))
+async fn dial_one(
+    endpoint: Endpoint,
+    address: &str,
+    (pins, me): (&[Digest], Me<'_>),
+    connector: &Connector,
+) -> Result<Dialled, NodeError> {
+    let unreachable = |words: &str| NodeError::Unreachable(address.to_owned(), words.to_owned());
+    let (secure, name) = (TlsConnector::from(tls::client(pins, me)?), tls::hub_name()?);
+    let opening = async {
+        let socket = connector.connect(address.to_owned()).await.map_err(|_| unreachable("nobody answers there"))?;
+        let shaken = secure.connect(name, socket).await;
+        shaken.map_err(|error| match tls::objection(&error) {
+            Some(words) => NodeError::Refused(format!("{address}: {words}")),
+            None => unreachable("the connection could not be made safe"),
+        })
+    };
+    let late = |_| unreachable("no answer in time");
+    let stream = tokio::time::timeout(CONNECT, opening).await.map_err(late)??;
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| tls::read_certificate(chain.first()?));
+    let hub = shown.ok_or_else(|| unreachable("the connection could not be made safe"))?.node;
+    let mut once = Some(connector.inside(stream));
+    let connector = tower::service_fn(move |_: Uri| {
+        let socket = once.take().ok_or_else(|| io::Error::other("the connection is over"));
+        async move { socket.map(TokioIo::new) }
+    });
+    let channel = endpoint.connect_with_connector(connector).await;
+    let channel = channel.map_err(|_| unreachable("the connection broke off"))?;
+    Ok(Dialled { channel, hub, address: address.to_owned() })
+}
+
+/// A channel to a hub as a node opens it, for peers that speak for themselves.
+///
+/// # Errors
+/// When nobody answers there, or somebody else.
+#[doc(hidden)]
+pub async fn channel_to(
+    endpoint: Endpoint,
+    address: &str,
+    pins: &[Digest],
+    me: Option<(&NodeKey, &[u8])>,
+) -> Result<(Channel, NodeId), NodeError> {
+    let dialled = dial_one(endpoint, address, (pins, me), &Connector::tcp()).await?;
+    Ok((dialled.channel, dialled.hub))
 }
 
 /// Opens the stream to the parent and drives it until it ends.
@@ -64,43 +115,53 @@ pub(crate) async fn exchange(
     state: &watch::Sender<Option<LinkState>>,
     stop: CancellationToken,
 ) -> Ended {
-    let address = link.address.clone().unwrap_or_default();
+    let dialling = async {
+        renew::before_an_exchange(node, link).await?;
+        let (key, certificate) = renew::shown(node, link.id).await?;
+        dial(&link.parent, Some((&key, certificate.as_slice())), node.connector()).await
+    };
     let dialled = tokio::select! {
         () = stop.cancelled() => return Ended::Stopped,
-        dialled = channel(&address, node.connector()) => dialled,
+        dialled = dialling => dialled,
     };
     let channel = match dialled {
-        Ok(channel) => channel,
-        Err(error) => return Ended::Broken(error.to_string()),
+        Ok(dialled) => dialled.channel,
+        Err(error) => return Ended::from(error),
     };
     let mut client = SyncClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let (outgoing, frames) = mpsc::channel(FRAMES_WAITING);
-    let mut request = tonic::Request::new(ReceiverStream::new(frames));
-    let token: String = link.token.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
-    match format!("Bearer {token}").parse() {
-        Ok(value) => drop(request.metadata_mut().insert("authorization", value)),
-        Err(_) => return Ended::Refused("the link's token can't be read".to_owned()),
-    }
+    let request = tonic::Request::new(ReceiverStream::new(frames));
     let (heard, incoming) = mpsc::channel(FRAMES_HEARD);
     // The hello goes with the call, not after its answer: one round trip less.
     let call = async {
         let mut frames = match tokio::time::timeout(CONNECT, client.exchange(request)).await {
             Ok(Ok(response)) => response.into_inner(),
-            Ok(Err(status)) => return status_ended(&status),
+            Ok(Err(status)) => return renew::unless_ended(node, link, &status).await,
             Err(_) => return Ended::Broken("no answer in time".to_owned()),
         };
         note_standing(node, link, LinkStanding::Connected, "");
         while let Some(frame) = frames.next().await {
+            let word = frame.as_ref().err().map(status_ended);
             if heard.send(frame).await.is_err() {
+                if let Some(word) = word {
+                    return word;
+                }
                 break;
             }
         }
         drop(heard);
         std::future::pending().await
     };
-    tokio::select! {
+    tokio::pin!(call);
+    let ended = tokio::select! {
         ended = drive(node, link, ReceiverStream::new(incoming), outgoing, state, stop.clone()) => ended,
-        ended = call => ended,
+        ended = &mut call => return ended,
+        never = renew::keep_fresh(node) => match never {},
+    };
+    // A line that goes may go before the parent's last word on it is heard.
+    match ended {
+        Ended::Broken(_) => tokio::time::timeout(LAST_WORD, call).await.unwrap_or(ended),
+        other => other,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use model::{ActorId, DocId, EraseId, EventId, Incarnation, NodeId, ProposalId, ScopeId, Timestamp, TransferId};
+use model::{ActorId, DocId, EraseId, EventId, Incarnation, ProposalId, ScopeId, Timestamp, TransferId};
 use store::TOTP_SECRET_BYTES;
 
 use crate::seal::{Passphrase, SALT_BYTES};
@@ -46,10 +46,6 @@ pub(crate) fn incarnation() -> Incarnation {
     Incarnation::from_bytes(rand::random())
 }
 
-pub(crate) fn node_id() -> NodeId {
-    NodeId(rand::random())
-}
-
 pub(crate) fn transfer_id() -> TransferId {
     TransferId::from_parts(now(), rand::random())
 }
@@ -72,6 +68,18 @@ pub(crate) fn secret() -> [u8; 16] {
 
 pub(crate) fn token() -> [u8; 32] {
     rand::random()
+}
+
+/// What opens the key of a hub's authority at rest.
+pub(crate) fn unlock() -> [u8; 32] {
+    rand::random()
+}
+
+/// The serial number of a certificate: positive, and never twice.
+pub(crate) fn serial() -> [u8; 16] {
+    let mut serial: [u8; 16] = rand::random();
+    serial[0] = serial[0] & 0x3f | 0x40;
+    serial
 }
 
 pub(crate) fn passphrase() -> Passphrase {

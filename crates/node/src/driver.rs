@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::convert::{FromWireError, from_wire, to_wire};
 use crate::wire::sync as wire;
-use crate::{Node, NodeError, draw};
+use crate::{ErrorKind, Node, NodeError, draw};
 
 /// How often an end says where its feeds stand when nothing else is said.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -47,6 +47,17 @@ pub(crate) enum Ended {
     Refused(String),
     /// This end's database failed.
     Failed(NodeError),
+}
+
+impl From<NodeError> for Ended {
+    fn from(error: NodeError) -> Self {
+        let words = || error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"));
+        match error.kind() {
+            ErrorKind::Unreachable => Self::Broken(error.to_string()),
+            ErrorKind::Refused | ErrorKind::NotFound => Self::Refused(words()),
+            ErrorKind::Failed | ErrorKind::Integrity => Self::Failed(error),
+        }
+    }
 }
 
 /// Where the link stands, for who waits for it.

@@ -1,26 +1,28 @@
 //! Joining a network, from the chapter's side.
 //!
-//! **Invariant:** safe to repeat: what this node drew for joining stands on disk before anything is dialled, so that a
-//! lost answer costs nothing.
+//! **Invariants:** safe to repeat: this node's key stands on disk before anything is dialled, so that a lost answer costs
+//! nothing. What is answered is believed because of whom it comes from: a hub whose authority the invitation names.
 
-use std::fs;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use model::{NodeId, ScopeId, Slug};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
-use store::{Direction, NewChapter, NewLink, ScopeRole};
+use model::{AuditKind, NodeId, ScopeId, Slug};
+use store::{
+    Acceptance, DATABASE_FILE, Direction, LinkCertificate, NewAudit, NewChapter, NewLink, ScopeRole, StoreError,
+    private_directory,
+};
+use tonic::transport::Channel;
 
-use crate::dial;
+use crate::connect::Connector;
+use crate::dial::{Dialled, dial};
 use crate::driver::blocking;
 use crate::invite::Invite;
+use crate::keys::NodeKey;
 use crate::network::chapter_row;
+use crate::tls::read_certificate;
 use crate::wire::enrolment as wire;
-use crate::{Node, NodeError, Priority, draw};
+use crate::wire::enrolment::enrolment_client::EnrolmentClient;
+use crate::{Node, NodeError, Priority, draw, renew};
 
-/// What this node drew for joining, until it has joined.
-pub(crate) const JOINING_FILE: &str = "joining.json";
 /// How long the hub may take to answer.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -35,31 +37,83 @@ pub struct JoinOffer {
     pub slug: String,
     /// What the network sees and what never leaves.
     pub statement: String,
+    /// Which version of that it is.
+    pub statement_version: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Joining {
-    node: String,
-    token: String,
+/// Who accepts it.
+#[derive(Clone, Copy, Debug)]
+pub struct Accepting<'a> {
+    /// Which version was read.
+    pub version: u64,
+    /// By whom, as they call themselves.
+    pub by: &'a str,
+}
+
+impl Accepting<'_> {
+    fn noted(self) -> Acceptance {
+        Acceptance { version: self.version, by: self.by.to_owned(), at: draw::now() }
+    }
+}
+
+/// What the hub has answered, read.
+struct Enrolled {
+    reply: wire::EnrolReply,
+    hub: NodeId,
+    scope: ScopeId,
+    slug: Slug,
+    certificate: LinkCertificate,
+}
+
+impl Enrolled {
+    /// The link to the parent that it makes.
+    fn link(&self, invite: &Invite, accepting: Accepting<'_>) -> NewLink<'_> {
+        NewLink {
+            parent: invite.hub.clone(),
+            certificate: Some(self.certificate.clone()),
+            accepted: Some(accepting.noted()),
+            ..NewLink::new(self.hub, Direction::Up, &self.reply.network, self.scope)
+        }
+    }
+
+    /// What stands of it in this node's own audit log.
+    fn said(&self, by: &str) -> NewAudit {
+        NewAudit::new(AuditKind::JoinedNetwork, draw::now()).by(by).detail(format!("hub {}", self.hub.short()))
+    }
 }
 
 /// Asks the hub what an invitation is for. Consumes nothing.
 ///
 /// # Errors
-/// When the hub can't be reached or does not know the invitation.
+/// When the hub can't be reached, is another one, or does not know the invitation.
 pub async fn look(invite: &Invite) -> Result<JoinOffer, NodeError> {
-    let mut client = dial::enrolment(&invite.address, &dial::tcp()).await?;
+    look_by(&Connector::tcp(), invite).await
+}
+
+async fn look_by(connector: &Connector, invite: &Invite) -> Result<JoinOffer, NodeError> {
+    let (mut client, at) = enrolment(dial(&invite.hub, None, connector).await?);
     let asked = client.look(wire::LookRequest { secret: invite.secret.to_vec() });
-    let reply = answer(&invite.address, asked).await?;
-    Ok(JoinOffer { network: reply.network, chapter: reply.chapter, slug: reply.slug, statement: reply.statement })
+    let reply = answer(&at.address, asked).await?;
+    Ok(JoinOffer {
+        network: reply.network,
+        chapter: reply.chapter,
+        slug: reply.slug,
+        statement: reply.statement,
+        statement_version: reply.statement_version,
+    })
 }
 
 /// Joins: enrols this node at the hub and makes its database.
 ///
 /// # Errors
-/// When the hub can't be reached or refuses, or the directory holds a node already.
-pub async fn join(directory: &Path, invite: &Invite, name: Option<&str>) -> Result<Node, NodeError> {
-    join_by(&dial::tcp(), directory, invite, name).await
+/// When the hub can't be reached, is another one or refuses, or the directory holds a node already.
+pub async fn join(
+    directory: &Path,
+    invite: &Invite,
+    name: Option<&str>,
+    accepting: Accepting<'_>,
+) -> Result<Node, NodeError> {
+    join_by(&Connector::tcp(), directory, invite, name, accepting).await
 }
 
 /// Joins over connections of the connector, as [`join`] does over the system's TCP.
@@ -67,114 +121,153 @@ pub async fn join(directory: &Path, invite: &Invite, name: Option<&str>) -> Resu
 /// # Errors
 /// As [`join`].
 pub async fn join_by(
-    connector: &crate::connect::Connector,
+    connector: &Connector,
     directory: &Path,
     invite: &Invite,
     name: Option<&str>,
+    accepting: Accepting<'_>,
 ) -> Result<Node, NodeError> {
-    let (node_id, token) = joining(directory)?;
-    let mut client = dial::enrolment(&invite.address, connector).await?;
-    let request = wire::EnrolRequest {
-        secret: invite.secret.to_vec(),
-        node: node_id.0.to_vec(),
-        token_hash: Sha256::digest(token).to_vec(),
-    };
-    let reply = answer(&invite.address, client.enrol(request)).await?;
-    let unreadable =
-        || NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned());
-    let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
-    let hub = NodeId::from_slice(&reply.hub).ok_or_else(unreadable)?;
-    let slug: Slug = reply.slug.parse().map_err(|_| unreadable())?;
-    let row = chapter_row(name.unwrap_or(&reply.chapter), &reply.country, node_id);
-    let (address, at, scope) = (&invite.address, draw::now(), ScopeId::from_bytes(scope));
-    let node = Node::create(directory, &row, |tx| {
+    if directory.join(DATABASE_FILE).exists() {
+        return Err(StoreError::NodeThere(directory.to_owned()).into());
+    }
+    private_directory(directory)?;
+    let key = NodeKey::open_or_draw(directory)?;
+    let enrolled = enrol(connector, &key, invite, accepting).await?;
+    let chapter = &enrolled.reply.chapter;
+    let row = chapter_row(name.unwrap_or(chapter), &enrolled.reply.country, key.id());
+    let (link, scope, at) = (enrolled.link(invite, accepting), enrolled.scope, draw::now());
+    Node::create(directory, &row, |tx| {
         tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
-        let role = ScopeRole::Own;
-        tx.add_chapter(&NewChapter { scope, slug: &slug, name: &reply.chapter, card: None, intake: None, role, at })?;
-        let (direction, name) = (Direction::Up, reply.network.as_str());
-        tx.put_link(&NewLink { peer: hub, direction, name, scope, address: Some(address), token: &token }).map(drop)
-    })?;
-    let done = joining_path(directory);
-    fs::remove_file(&done).map_err(|error| NodeError::File("remove", done.display().to_string(), error))?;
-    Ok(node)
+        let (slug, role) = (&enrolled.slug, ScopeRole::Own);
+        tx.add_chapter(&NewChapter { scope, slug, name: chapter, card: None, intake: None, role, at })?;
+        tx.put_link(&link)?;
+        tx.audit(&enrolled.said(accepting.by))
+    })
 }
 
 /// A hub joins a bigger one, as one of its chapters: all its people are shared with it, and who is placed there comes here.
+/// Gives whose key it has.
 ///
 /// # Errors
-/// When it has a parent already, it would be its own, or the parent can't be reached or refuses.
-pub async fn join_parent(node: &Node, invite: &Invite) -> Result<JoinOffer, NodeError> {
+/// When it has another parent already, it would be its own, or the parent can't be reached or refuses.
+pub async fn join_parent(node: &Node, invite: &Invite, accepting: Accepting<'_>) -> Result<NodeId, NodeError> {
     let reading = node.clone();
-    let parent = blocking(move || reading.read(|read| read.parent())).await?;
-    if let Some(link) = parent {
-        follow(node, invite).await?;
-        return Ok(JoinOffer {
-            network: link.name,
-            chapter: String::new(),
-            slug: String::new(),
-            statement: String::new(),
-        });
-    }
-    let offer = look(invite).await?;
-    let token = draw_once(node.directory(), node.id())?.1;
-    let mut client = dial::enrolment(&invite.address, node.connector()).await?;
-    let request = wire::EnrolRequest {
-        secret: invite.secret.to_vec(),
-        node: node.id().0.to_vec(),
-        token_hash: Sha256::digest(token).to_vec(),
-    };
-    let reply = answer(&invite.address, client.enrol(request)).await?;
-    let unreadable =
-        || NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned());
-    let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
-    let hub = NodeId::from_slice(&reply.hub).ok_or_else(unreadable)?;
-    if hub == node.id() {
-        return Err(NodeError::Refused("this hub can't be its own parent".to_owned()));
-    }
-    let (address, name, scope) = (invite.address.clone(), reply.network, ScopeId::from_bytes(scope));
-    let writing = node.clone();
-    blocking(move || {
-        writing.write(Priority::Interactive, move |tx| {
-            let (direction, name) = (Direction::Up, name.as_str());
-            tx.join_parent(&NewLink { peer: hub, direction, name, scope, address: Some(&address), token: &token })
-        })
+    let (key, joined) = blocking(move || {
+        reading.read(|read| read.lives_here())?;
+        Ok((reading.key()?, reading.read(|read| read.has_parent())?))
     })
     .await?;
-    let done = joining_path(node.directory());
-    fs::remove_file(&done).map_err(|error| NodeError::File("remove", done.display().to_string(), error))?;
-    Ok(offer)
+    if joined {
+        return follow(node, invite, accepting).await;
+    }
+    let enrolled = enrol(node.connector(), &key, invite, accepting).await?;
+    if enrolled.hub == node.id() {
+        return Err(NodeError::Refused("this hub can't be its own parent".to_owned()));
+    }
+    let (writing, invite, by) = (node.clone(), invite.clone(), accepting.by.to_owned());
+    let version = accepting.version;
+    let join = move || {
+        writing.write(Priority::Interactive, move |tx| {
+            tx.join_parent(&enrolled.link(&invite, Accepting { version, by: &by }))?;
+            tx.audit(&enrolled.said(&by))
+        })
+    };
+    blocking(join).await?;
+    Ok(key.id())
 }
 
-/// A node that has joined follows its hub to another address, by a fresh invitation into the same chapter.
+/// A node that has joined follows its hub to other addresses, or is let in again, by a fresh invitation into the same
+/// chapter. One that has lost its key gets a new one. Gives whose key it has.
 ///
 /// # Errors
 /// When the invitation is of another network or chapter, or the hub can't be reached or refuses.
-pub async fn follow(node: &Node, invite: &Invite) -> Result<(), NodeError> {
-    let link = node.read(|read| {
-        read.lives_here()?;
-        read.parent()
-    })?;
-    let link = link.ok_or_else(|| NodeError::Refused("this node has no parent".to_owned()))?;
-    let mut client = dial::enrolment(&invite.address, node.connector()).await?;
-    let request = wire::EnrolRequest {
-        secret: invite.secret.to_vec(),
-        node: node.id().0.to_vec(),
-        token_hash: Sha256::digest(link.token.unwrap_or_default()).to_vec(),
-    };
-    let reply = answer(&invite.address, client.enrol(request)).await?;
-    if NodeId::from_slice(&reply.hub) != Some(link.peer) || reply.scope != link.scope.as_bytes() {
+pub async fn follow(node: &Node, invite: &Invite, accepting: Accepting<'_>) -> Result<NodeId, NodeError> {
+    let reading = node.clone();
+    let (link, key) = blocking(move || {
+        let link = reading.read(|read| {
+            read.lives_here()?;
+            read.parent()
+        })?;
+        let link = link.ok_or_else(|| NodeError::Refused("this node has no parent".to_owned()))?;
+        // Whichever key is there: it was drawn by a try before this one, if it is not the database's.
+        Ok((link, NodeKey::open_or_draw(reading.directory())?))
+    })
+    .await?;
+    let enrolled = enrol(node.connector(), &key, invite, accepting).await?;
+    if enrolled.hub != link.peer || enrolled.scope != link.scope {
         let words = "this node belongs to another network or chapter: join with another directory";
         return Err(NodeError::Refused(words.to_owned()));
     }
-    let address = invite.address.clone();
-    node.write(Priority::Interactive, move |tx| {
-        tx.set_parent_address(&address)?;
-        tx.want_exchange()
-    })
+    let (writing, invite, by) = (node.clone(), invite.clone(), accepting.by.to_owned());
+    let (version, id) = (accepting.version, key.id());
+    let note = move || {
+        writing.write(Priority::Interactive, move |tx| {
+            tx.set_node_id(id)?;
+            tx.put_link(&enrolled.link(&invite, Accepting { version, by: &by }))?;
+            tx.audit(&enrolled.said(&by))?;
+            tx.want_exchange()
+        })
+    };
+    blocking(note).await?;
+    Ok(id)
+}
+
+/// Asks the hub to invite a further node of this chapter.
+///
+/// # Errors
+/// When this node has no parent, or it can't be reached or refuses.
+pub async fn ask_for_invite(node: &Node, life_ms: i64, by: &str) -> Result<Invite, NodeError> {
+    let reading = node.clone();
+    let link = blocking(move || reading.read(|read| read.parent())).await?;
+    let link = link.ok_or_else(|| NodeError::Refused("this node has no network yet: it was not joined".to_owned()))?;
+    renew::before_an_exchange(node, &link).await?;
+    let (key, certificate) = renew::shown(node, link.id).await?;
+    let (mut client, at) = enrolment(dial(&link.parent, Some((&key, certificate.as_slice())), node.connector()).await?);
+    let asked = client.invite(wire::InviteRequest { life_ms, by: by.to_owned() });
+    let reply = answer(&at.address, asked).await?;
+    reply.invite.parse().map_err(|_| unreadable())
+}
+
+fn enrolment(dialled: Dialled) -> (EnrolmentClient<Channel>, At) {
+    (EnrolmentClient::new(dialled.channel), At { address: dialled.address, hub: dialled.hub })
+}
+
+/// Whom a client speaks with.
+struct At {
+    address: String,
+    hub: NodeId,
+}
+
+/// Shows the invitation and asks for a certificate of the key.
+async fn enrol(
+    connector: &Connector,
+    key: &NodeKey,
+    invite: &Invite,
+    accepting: Accepting<'_>,
+) -> Result<Enrolled, NodeError> {
+    let request = wire::EnrolRequest {
+        secret: invite.secret.to_vec(),
+        request: key.request()?,
+        statement_version: accepting.version,
+        accepted_by: accepting.by.to_owned(),
+    };
+    let (mut client, at) = enrolment(dial(&invite.hub, None, connector).await?);
+    let reply = answer(&at.address, client.enrol(request)).await?;
+    let scope: [u8; 16] = reply.scope.as_slice().try_into().map_err(|_| unreadable())?;
+    let slug: Slug = reply.slug.parse().map_err(|_| unreadable())?;
+    let named = read_certificate(&reply.certificate).filter(|named| named.node == key.id());
+    let expires = named.ok_or_else(unreadable)?.expires;
+    let certificate = LinkCertificate { bytes: reply.certificate.clone(), expires };
+    Ok(Enrolled { hub: at.hub, scope: ScopeId::from_bytes(scope), slug, certificate, reply })
+}
+
+/// What a hub's answer is that makes no sense.
+pub(crate) fn unreadable() -> NodeError {
+    NodeError::Refused("the hub's answer can't be read: one of the two programs is too old".to_owned())
 }
 
 /// What the hub answers. It is not waited for for ever: a line can swallow an answer, and every call here may be repeated.
-async fn answer<T>(
+pub(crate) async fn answer<T>(
     address: &str,
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
 ) -> Result<T, NodeError> {
@@ -191,42 +284,4 @@ fn refused(address: &str, status: &tonic::Status) -> NodeError {
         return NodeError::Unreachable(address.to_owned(), format!("the call broke off ({})", status.code()));
     }
     NodeError::Refused(status.message().to_owned())
-}
-
-fn joining_path(directory: &Path) -> PathBuf {
-    directory.join(JOINING_FILE)
-}
-
-/// This node's id and token for joining: drawn once, kept until it has joined.
-fn joining(directory: &Path) -> Result<(NodeId, [u8; 32]), NodeError> {
-    if directory.join(store::DATABASE_FILE).exists() {
-        return Err(store::StoreError::NodeThere(directory.to_owned()).into());
-    }
-    draw_once(directory, draw::node_id())
-}
-
-/// A token, and the id that it is for: drawn once, and kept beside the database until the answer has come.
-fn draw_once(directory: &Path, node: NodeId) -> Result<(NodeId, [u8; 32]), NodeError> {
-    let path = joining_path(directory);
-    let file = |step| move |error| NodeError::File(step, path.display().to_string(), error);
-    let path = joining_path(directory);
-    if path.exists() {
-        let text = fs::read_to_string(&path).map_err(file("read"))?;
-        let kept: Option<Joining> = serde_json::from_str(&text).ok();
-        let read = kept.and_then(|kept| Some((kept.node.parse().ok()?, kept.token.parse::<model::Digest>().ok()?.0)));
-        return read
-            .ok_or_else(|| NodeError::Refused(format!("{} can't be read: remove it and join again", path.display())));
-    }
-    let token = draw::token();
-    let made = Joining { node: node.to_string(), token: model::Digest(token).to_string() };
-    let text = serde_json::to_string(&made).map_err(|error| NodeError::Refused(error.to_string()))?;
-    store::private_directory(directory)?;
-    let mut options = fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written =
-        options.open(&path).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(file("write"))?;
-    Ok((node, token))
 }

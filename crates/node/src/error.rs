@@ -68,6 +68,18 @@ pub enum NodeError {
     /// A file that came is not as it was sent.
     #[error("{0}")]
     Damaged(String),
+    /// A step of cryptography.
+    #[error("could not {0}: {1}")]
+    Crypto(&'static str, String),
+    /// The node's key is not beside its database.
+    #[error("the key of this node is not there: {}", .0.display())]
+    NoKey(PathBuf),
+    /// The key beside the database is another node's.
+    #[error("{} is the key of another node than this database's", .0.display())]
+    OtherKey(PathBuf),
+    /// A file of the hub's authority is not there.
+    #[error("the authority of this hub can't be used: {} is not there", .0.display())]
+    NoAuthority(PathBuf),
     /// Too many children begin at once.
     #[error("this hub is busy with other nodes that have much to read: it is tried again by itself")]
     ManyNew,
@@ -83,12 +95,17 @@ impl NodeError {
             Self::Store(error) if error.is_damage() => Kind::Integrity,
             Self::Fields(_) | Self::Move(_) | Self::Refused(_) | Self::AlreadyServed => Kind::Refused,
             Self::Retired(..) | Self::Retiring(_) | Self::NeverHandedOver => Kind::Refused,
+            Self::NoKey(_) | Self::OtherKey(_) | Self::NoAuthority(_) => Kind::Refused,
             Self::Damaged(_) => Kind::Integrity,
             Self::NotFound(..) => Kind::NotFound,
             Self::Unreachable(..) => Kind::Unreachable,
-            Self::Listen(..) | Self::File(..) | Self::ShuttingDown | Self::FeedGone | Self::ManyNew | Self::Busy => {
-                Kind::Failed
-            }
+            Self::Listen(..)
+            | Self::File(..)
+            | Self::Crypto(..)
+            | Self::ShuttingDown
+            | Self::FeedGone
+            | Self::ManyNew
+            | Self::Busy => Kind::Failed,
             Self::Store(error) => match error {
                 StoreError::NotFound(_) | StoreError::Unknown(..) | StoreError::NoDocument(_) => Kind::NotFound,
                 StoreError::Ambiguous(_)
@@ -128,6 +145,9 @@ impl NodeError {
         if matches!(self, Self::Retired(..) | Self::Retiring(_)) {
             return "retired";
         }
+        if matches!(self, Self::NoKey(_) | Self::OtherKey(_) | Self::NoAuthority(_)) {
+            return "no_key";
+        }
         if matches!(self, Self::Fields(_)) { "invalid" } else { kind_code(self.kind()) }
     }
 
@@ -146,6 +166,19 @@ impl NodeError {
         if matches!(self, Self::Retired(..)) {
             return Some(
                 "it lives on another machine; keep the receipt, delete the directory, or name another with --data",
+            );
+        }
+        if matches!(self, Self::NoKey(_) | Self::OtherKey(_)) {
+            return Some(
+                "copy node.key from the node's old directory into this one. If it is lost: a chapter asks the network for \
+                 an invitation and runs `chapter-node join` with it here, which gives it a new key; a hub runs \
+                 `hub-node ca restore`",
+            );
+        }
+        if matches!(self, Self::NoAuthority(_)) {
+            return Some(
+                "copy it from the hub's old directory, name its place with --ca-key-file, or run `hub-node ca restore FILE` \
+                 with the file that `hub-node ca backup` made",
             );
         }
         if matches!(self, Self::NeverHandedOver) {

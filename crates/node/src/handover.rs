@@ -2,11 +2,11 @@
 //!
 //! **Invariants:** the node is marked as handed over before it is copied, so that nothing is written here that is not in
 //! the file; what came counts as the node only after it was read to its end and counted again; a hand-over or an opening
-//! that fails leaves everything as it was. It is the same node with the same token, in a new life of its database.
+//! that fails leaves everything as it was. It is the same node with the same key, in a new life of its database.
 
 use std::fs;
 use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use store::{DATABASE_FILE, Inventory, NewAudit, NodeKind, NodeRow, Store, StoreError, private_directory};
 
 use crate::belongings::{Belonging, Belongings, may_come, moving_file};
+use crate::files::{failed, new_private_file, part_of, sync};
 use crate::lock::{LOCK_FILE, ServeLock};
-use crate::retire::{sync, wipe};
-use crate::seal::{CantOpen, Opener, Passphrase, Sealer};
+use crate::retire::wipe;
+use crate::seal::{CantOpen, Opener, Passphrase, Purpose, Sealer};
 use crate::{Node, NodeError, draw, folding};
 
 /// Where a file is unpacked to, inside of the new directory. One that was left by a loss of power is removed.
@@ -73,11 +74,6 @@ struct Manifest {
 struct Item {
     name: String,
     bytes: u64,
-}
-
-fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
-    let path = path.display().to_string();
-    move |error| NodeError::File(step, path, error)
 }
 
 impl Node {
@@ -192,26 +188,13 @@ impl Node {
             fs::remove_file(part).map_err(failed("remove", part))?;
         }
         let target = new_private_file(part).map_err(failed("make", part))?;
-        let sealer = Sealer::begin(target, &passphrase, &draw::salt()).map_err(failed("write", part))?;
+        let sealer = Sealer::begin(target, Purpose::Handover, passphrase.bytes(), &draw::salt())
+            .map_err(failed("write", part))?;
         let sealer = write_packed(sealer, &manifest, copy, &beside).map_err(failed("write", part))?;
         let target = sealer.end().map_err(failed("write", part))?;
         target.sync_all().map_err(failed("write", part))?;
         Ok(HandedOver { passphrase, inventory, at })
     }
-}
-
-fn part_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
-}
-
-fn new_private_file(path: &Path) -> io::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// The files that go with the node, beside its database.
@@ -366,7 +349,8 @@ fn unpack(
     (kind, said): (NodeKind, &NewAudit),
 ) -> Result<(TakenOver, Vec<String>), NodeError> {
     let sealed = fs::File::open(file).map_err(failed("read", file))?;
-    let opener = Opener::begin(BufReader::new(sealed), passphrase).map_err(|error| cant_open(file, error))?;
+    let opener = Opener::begin(BufReader::new(sealed), Purpose::Handover, passphrase.bytes())
+        .map_err(|error| cant_open(file, error))?;
     let mut packed = zstd::stream::read::Decoder::new(opener).map_err(unreadable(file))?;
     let manifest = read_manifest(&mut packed, file)?;
     if manifest.kind != kind.word() {

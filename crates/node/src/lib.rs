@@ -1,14 +1,16 @@
-//! Runs a node: writer thread, fold workers, clock, randomness, gRPC, enrolment.
+//! Runs a node: writer thread, fold workers, clock, randomness, gRPC, TLS, enrolment.
 //!
 //! **Invariants:** time and randomness enter here and are passed inward; wire types stop here; no lock is held across an
-//! await; a link fails alone. Alone imports tonic. Knows nothing of HTML or of which chapter serves a place.
+//! await; a link fails alone. Alone imports tonic, rustls and rcgen. Knows nothing of HTML or of which chapter serves a place.
 
 mod acts;
 mod address;
 mod audit;
+mod authority;
 mod backoff;
 mod backup;
 mod belongings;
+mod children;
 mod connect;
 mod convert;
 mod copies;
@@ -17,12 +19,16 @@ mod dial;
 mod draw;
 mod driver;
 mod enrol;
+mod enrolling;
 mod erasing;
 mod error;
+mod files;
 mod folding;
 mod handover;
 mod house;
+mod incoming;
 mod invite;
+mod keys;
 mod limits;
 mod lock;
 mod logins;
@@ -33,23 +39,26 @@ mod owed;
 mod password;
 mod queue;
 mod rebuilding;
+mod renew;
 mod retire;
 mod seal;
 mod second;
 mod serving;
 mod sign_up;
 mod slowing;
+mod tls;
 mod transfers;
 mod users;
 mod wire;
 
 pub use acts::{AskDraft, AttemptDraft, OneToOneDraft, PersonDraft};
-pub use address::loopback_only;
+pub use address::{listen_address, loopback_only, public_addresses};
+pub use authority::{back_up_keys, put_back_keys, unlock_file};
 pub use backup::restore;
 #[doc(hidden)]
 pub use convert::decodes;
 pub use corrections::FieldEdit;
-pub use enrol::{JoinOffer, follow, join, join_parent, look};
+pub use enrol::{Accepting, JoinOffer, ask_for_invite, follow, join, join_parent, look};
 pub use erasing::Erased;
 pub use error::{Kind as ErrorKind, NodeError};
 pub use handover::{HandedOver, TakenOver, take_over};
@@ -57,7 +66,7 @@ pub use invite::{Invite, InviteError};
 pub use limits::{Filled, SignUpGate, SignUpLimits};
 pub use logins::{Knock, SESSION_IDLE_MS, SESSION_LIFE_MS, SignInError, SignedIn, Who};
 pub use merging::Joined;
-pub use network::{ChapterDraft, HubDraft, INVITE_LIFE_MS};
+pub use network::{ChapterDraft, HubDraft, INVITE_LIFE_MS, Inviting};
 pub use node::{Node, Priority};
 pub use password::Password;
 pub use rebuilding::Rebuilt;
@@ -71,4 +80,7 @@ pub use users::{Second, TOKEN_LIFE_MS};
 
 // With `Serving::start_on` and `Node::connect_by`: where the tests put a simulated network.
 #[doc(hidden)]
-pub use {connect::Connector, enrol::join_by};
+pub use {connect::Connector, connect::Watch, connect::Went, enrol::join_by};
+// For peers that the tests make: with a key and a certificate, and whatever they like to say.
+#[doc(hidden)]
+pub use {authority::Authority, authority::Issued, dial::channel_to, keys::NodeKey};

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use store::only_for_owner;
+
 use crate::NodeError;
 
 /// The lock's file. It holds nothing; the lock is the system's, and goes with the process.
@@ -30,11 +32,9 @@ impl Drop for ServeLock {
 
 fn open(directory: &Path) -> Result<File, NodeError> {
     let path = directory.join(LOCK_FILE);
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&path).map_err(|error| NodeError::File("open", path.display().to_string(), error))
+    only_for_owner(OpenOptions::new().create(true).truncate(false).write(true))
+        .open(&path)
+        .map_err(|error| NodeError::File("open", path.display().to_string(), error))
 }
 
 impl ServeLock {

@@ -10,6 +10,7 @@ use record::Stamp;
 use store::{Difference, NewAudit, NodeKind, NodeRow, PROGRAM_VERSION, Read, Reader, Store, StoreError, Tally, Tx};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::authority::unlock_file;
 use crate::connect::Connector;
 use crate::lock::ServeLock;
 use crate::logins::Logins;
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     serves: Arc<AtomicBool>,
     connector: OnceLock<Connector>,
     pub(crate) logins: Logins,
+    unlock_file: OnceLock<PathBuf>,
 }
 
 impl std::fmt::Debug for Node {
@@ -91,6 +93,7 @@ impl Node {
             serves: Arc::new(AtomicBool::new(false)),
             connector: OnceLock::new(),
             logins: Logins::default(),
+            unlock_file: OnceLock::new(),
         })))
     }
 
@@ -101,7 +104,16 @@ impl Node {
     }
 
     pub(crate) fn connector(&self) -> &Connector {
-        self.0.connector.get_or_init(crate::dial::tcp)
+        self.0.connector.get_or_init(Connector::tcp)
+    }
+
+    /// Says where the key file of this hub's authority is, if not beside its database. To be said before it serves.
+    pub fn unlock_by(&self, file: PathBuf) {
+        let _ = self.0.unlock_file.set(file);
+    }
+
+    pub(crate) fn unlock_file(&self) -> &Path {
+        self.0.unlock_file.get_or_init(|| unlock_file(&self.0.directory))
     }
 
     /// What this node is.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use store::{NodeKind, Store};
 
 use crate::belongings::Belongings;
+use crate::files::{sync, write_private};
 use crate::lock::{LOCK_FILE, ServeLock};
 use crate::{NodeError, draw};
 
@@ -141,19 +142,9 @@ fn read_receipt(directory: &Path, name: &str) -> Result<Option<Receipt>, NodeErr
     serde_json::from_str(&text).map(Some).map_err(unreadable)
 }
 
-/// Whole or not there: under another name first.
 fn write_receipt(directory: &Path, name: &str, receipt: &Receipt) -> Result<(), NodeError> {
-    let (path, part) = (directory.join(name), directory.join(format!("{name}.part")));
-    let failed = |error| NodeError::File("write", path.display().to_string(), error);
     let text = serde_json::to_string_pretty(receipt).map_err(|error| NodeError::Refused(error.to_string()))?;
-    let mut options = fs::OpenOptions::new();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&part).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&part, &path).map_err(failed)?;
-    sync(directory)
+    write_private(&directory.join(name), text.as_bytes())
 }
 
 /// Overwrites a file with zeros, waits for the disk, and removes it.
@@ -176,11 +167,6 @@ fn remove(path: &Path) -> Result<(), NodeError> {
         return Ok(());
     }
     fs::remove_file(path).map_err(|error| NodeError::File("remove", path.display().to_string(), error))
-}
-
-pub(crate) fn sync(directory: &Path) -> Result<(), NodeError> {
-    let synced = fs::File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| NodeError::File("write", directory.display().to_string(), error))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Sealing a file with a passphrase that the program drew: a header, then a stream of blocks.
+//! Sealing a file with a secret that the program drew: a header, then a stream of blocks.
 //!
 //! **Invariants:** not one byte is given out before the tag of its block was checked; a stream that was cut, lengthened,
-//! reordered or put behind another header does not open. A passphrase is 160 random bits, so nothing has to be slow: HKDF
-//! makes the key of it, with a salt of the file. Knows nothing of what is inside.
+//! reordered or put behind another header does not open. A secret has at least 160 random bits, so nothing has to be slow:
+//! HKDF makes the key of it, with a salt of the file and a word of its own for each purpose. Knows nothing of what is inside.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -13,15 +13,15 @@ use chacha20poly1305::ChaCha20Poly1305;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-/// What a sealed file begins with.
-const MAGIC: [u8; 16] = *b"chapterhouse-mv\n";
+/// What a sealed file begins with, whatever it is for.
+const MAGIC_BYTES: usize = 16;
 /// The layout after it.
 const VERSION: u8 = 1;
 /// The salt of RFC 5869: no two files have one key, even if a passphrase were used twice.
 pub(crate) const SALT_BYTES: usize = 16;
 /// What says whether a passphrase is the right one, before anything is opened.
 const CHECK_BYTES: usize = 16;
-const HEADER_BYTES: usize = MAGIC.len() + 1 + SALT_BYTES + CHECK_BYTES;
+const HEADER_BYTES: usize = MAGIC_BYTES + 1 + SALT_BYTES + CHECK_BYTES;
 /// A block before it is sealed: its tag is a four-thousandth of it, and it is all that is kept in memory.
 const BLOCK_BYTES: usize = 64 * 1024;
 /// The tag of ChaCha20-Poly1305 (RFC 8439).
@@ -38,9 +38,38 @@ const GROUP_SYMBOLS: usize = 8;
 /// Symbols between two hyphens: as many as one keeps in mind while typing.
 const HYPHEN_AFTER: usize = 4;
 
+/// What a sealed file is for: one does not open as another, even with the same secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A node on its way to another machine.
+    Handover,
+    /// A hub's keys, kept elsewhere.
+    Backup,
+    /// The key of a hub's authority, beside its database.
+    AtRest,
+}
+
+impl Purpose {
+    const fn magic(self) -> [u8; MAGIC_BYTES] {
+        match self {
+            Self::Handover => *b"chapterhouse-mv\n",
+            Self::Backup => *b"chapterhouse-ca\n",
+            Self::AtRest => *b"chapterhouse-ck\n",
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Handover => "handover",
+            Self::Backup => "authority backup",
+            Self::AtRest => "authority at rest",
+        }
+    }
+}
+
 /// Why a text can't be a passphrase. It says nothing of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a passphrase of a hand-over: it has 8 groups of 4 letters and digits")]
+#[error("this is not a passphrase: one has 8 groups of 4 letters and digits")]
 pub struct PassphraseError;
 
 /// What opens a sealed file. Drawn by the program, shown once.
@@ -50,6 +79,10 @@ pub struct Passphrase([u8; PASSPHRASE_BYTES]);
 impl Passphrase {
     pub(crate) const fn new(random: [u8; PASSPHRASE_BYTES]) -> Self {
         Self(random)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -119,8 +152,9 @@ pub(crate) enum CantOpen {
     Unreadable(io::Error),
 }
 
-/// What a passphrase and a salt make: the key, the nonce's beginning, and the check.
+/// What a secret and a salt make: the key, the nonce's beginning, and the check.
 struct Made {
+    purpose: Purpose,
     key: [u8; 32],
     nonce: [u8; NONCE_BYTES],
     check: [u8; CHECK_BYTES],
@@ -134,12 +168,13 @@ fn hmac(key: &[u8], parts: [&[u8]; 2]) -> [u8; 32] {
 
 impl Made {
     /// HKDF-SHA-256 (RFC 5869), with one block of output for each purpose.
-    fn of(passphrase: &Passphrase, salt: &[u8; SALT_BYTES]) -> Self {
-        let drawn = hmac(salt, [&passphrase.0, &[]]);
-        let expand = |purpose: &[u8]| hmac(&drawn, [purpose, &[1]]);
-        let (nonce, check) = (expand(b"chapterhouse handover nonce"), expand(b"chapterhouse handover check"));
+    fn of(purpose: Purpose, secret: &[u8], salt: &[u8; SALT_BYTES]) -> Self {
+        let drawn = hmac(salt, [secret, &[]]);
+        let expand = |what: &str| hmac(&drawn, [format!("chapterhouse {} {what}", purpose.word()).as_bytes(), &[1]]);
+        let (nonce, check) = (expand("nonce"), expand("check"));
         Self {
-            key: expand(b"chapterhouse handover key"),
+            purpose,
+            key: expand("key"),
             nonce: std::array::from_fn(|at| nonce[at]),
             check: std::array::from_fn(|at| check[at]),
         }
@@ -147,7 +182,7 @@ impl Made {
 
     fn header(&self, salt: &[u8; SALT_BYTES]) -> [u8; HEADER_BYTES] {
         let mut header = [0; HEADER_BYTES];
-        let parts: [&[u8]; 4] = [&MAGIC, &[VERSION], salt, &self.check];
+        let parts: [&[u8]; 4] = [&self.purpose.magic(), &[VERSION], salt, &self.check];
         for (to, from) in header.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
         }
@@ -169,8 +204,8 @@ pub(crate) struct Sealer<W> {
 
 impl<W: Write> Sealer<W> {
     /// Writes the header.
-    pub(crate) fn begin(mut out: W, passphrase: &Passphrase, salt: &[u8; SALT_BYTES]) -> io::Result<Self> {
-        let made = Made::of(passphrase, salt);
+    pub(crate) fn begin(mut out: W, purpose: Purpose, secret: &[u8], salt: &[u8; SALT_BYTES]) -> io::Result<Self> {
+        let made = Made::of(purpose, secret, salt);
         let header = made.header(salt);
         out.write_all(&header)?;
         let stream = EncryptorBE32::<ChaCha20Poly1305>::new(&made.key.into(), &made.nonce.into());
@@ -225,17 +260,17 @@ pub(crate) struct Opener<R> {
 }
 
 impl<R: Read> Opener<R> {
-    /// Reads the header and checks the passphrase by it.
-    pub(crate) fn begin(mut sealed: R, passphrase: &Passphrase) -> Result<Self, CantOpen> {
+    /// Reads the header and checks the secret by it.
+    pub(crate) fn begin(mut sealed: R, purpose: Purpose, secret: &[u8]) -> Result<Self, CantOpen> {
         let mut begins = Vec::with_capacity(HEADER_BYTES);
         sealed.by_ref().take(HEADER_BYTES as u64).read_to_end(&mut begins).map_err(CantOpen::Unreadable)?;
-        let Some(after) = begins.strip_prefix(&MAGIC) else { return Err(CantOpen::NotSealed) };
+        let Some(after) = begins.strip_prefix(&purpose.magic()) else { return Err(CantOpen::NotSealed) };
         if after.first().is_some_and(|version| *version != VERSION) {
             return Err(CantOpen::Newer);
         }
         let header: [u8; HEADER_BYTES] = begins.as_slice().try_into().map_err(|_| CantOpen::Cut)?;
-        let salt: [u8; SALT_BYTES] = std::array::from_fn(|at| header[MAGIC.len() + 1 + at]);
-        let made = Made::of(passphrase, &salt);
+        let salt: [u8; SALT_BYTES] = std::array::from_fn(|at| header[MAGIC_BYTES + 1 + at]);
+        let made = Made::of(purpose, secret, &salt);
         if made.header(&salt) != header {
             return Err(CantOpen::WrongPassphrase);
         }
@@ -291,28 +326,33 @@ impl<R: Read> Read for Opener<R> {
     }
 }
 
+/// Seals a few bytes.
+pub(crate) fn seal(purpose: Purpose, secret: &[u8], salt: &[u8; SALT_BYTES], plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut sealer = Sealer::begin(Vec::new(), purpose, secret, salt)?;
+    sealer.write_all(plain)?;
+    sealer.end()
+}
+
+/// Opens what [`seal`] made.
+pub(crate) fn open(purpose: Purpose, secret: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CantOpen> {
+    let mut plain = Vec::new();
+    // Only damage is left that could be met: the bytes are here.
+    Opener::begin(sealed, purpose, secret)?.read_to_end(&mut plain).map_err(|_| CantOpen::Cut)?;
+    Ok(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SALT: [u8; SALT_BYTES] = [7; SALT_BYTES];
 
-    fn passphrase(byte: u8) -> Passphrase {
-        Passphrase::new([byte; PASSPHRASE_BYTES])
-    }
-
     fn sealed(plain: &[u8]) -> Vec<u8> {
-        let mut sealer = Sealer::begin(Vec::new(), &passphrase(1), &SALT).unwrap();
-        sealer.write_all(plain).unwrap();
-        sealer.end().unwrap()
+        seal(Purpose::Handover, &[1; PASSPHRASE_BYTES], &SALT, plain).unwrap()
     }
 
-    fn opened(sealed: &[u8]) -> io::Result<Vec<u8>> {
-        let mut opener =
-            Opener::begin(sealed, &passphrase(1)).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        let mut plain = Vec::new();
-        opener.read_to_end(&mut plain)?;
-        Ok(plain)
+    fn opened(sealed: &[u8]) -> Result<Vec<u8>, CantOpen> {
+        open(Purpose::Handover, &[1; PASSPHRASE_BYTES], sealed)
     }
 
     fn plain(bytes: usize) -> Vec<u8> {
@@ -345,14 +385,20 @@ mod tests {
     }
 
     #[test]
-    fn another_passphrase_another_file_and_a_newer_one_are_told_apart() {
+    fn another_secret_another_purpose_another_file_and_a_newer_one_are_told_apart() {
         let whole = sealed(b"x");
-        assert!(matches!(Opener::begin(whole.as_slice(), &passphrase(2)), Err(CantOpen::WrongPassphrase)));
-        assert!(matches!(Opener::begin(&b"SQLite format 3"[..], &passphrase(1)), Err(CantOpen::NotSealed)));
-        assert!(matches!(Opener::begin(&whole[..MAGIC.len() + 3], &passphrase(1)), Err(CantOpen::Cut)));
+        let tried = |purpose, byte, sealed: &[u8]| open(purpose, &[byte; PASSPHRASE_BYTES], sealed);
+        assert!(matches!(tried(Purpose::Handover, 2, &whole), Err(CantOpen::WrongPassphrase)));
+        assert!(matches!(tried(Purpose::Backup, 1, &whole), Err(CantOpen::NotSealed)));
+        assert!(matches!(opened(b"SQLite format 3"), Err(CantOpen::NotSealed)));
+        assert!(matches!(opened(&whole[..MAGIC_BYTES + 3]), Err(CantOpen::Cut)));
+        // A header that was made to look like another kind's does not help.
+        let mut renamed = whole.clone();
+        renamed[..MAGIC_BYTES].copy_from_slice(&Purpose::AtRest.magic());
+        assert!(matches!(tried(Purpose::AtRest, 1, &renamed), Err(CantOpen::WrongPassphrase)));
         let mut newer = whole;
-        newer[MAGIC.len()] = VERSION + 1;
-        assert!(matches!(Opener::begin(newer.as_slice(), &passphrase(1)), Err(CantOpen::Newer)));
+        newer[MAGIC_BYTES] = VERSION + 1;
+        assert!(matches!(opened(&newer), Err(CantOpen::Newer)));
     }
 
     #[test]

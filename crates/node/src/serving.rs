@@ -1,34 +1,29 @@
 //! A node that serves: watcher, fold workers, link up, links down; and one exchange without serving.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::LinkState;
-use sha2::{Digest as _, Sha256};
-use store::{InviteOutcome, LinkId, LinkStanding, NodeKind};
+use store::{LinkStanding, NodeKind};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::server::Connected;
-use tonic::{Request, Response, Status, Streaming};
 
-use crate::driver::{Ended, blocking, drive, note_standing};
-use crate::invite::Invite;
+use crate::address::reached_at;
+use crate::authority::Authority;
+use crate::children::{Children, accept, cut_revoked};
+use crate::driver::{Ended, blocking};
+use crate::incoming::{Answering, secured};
+use crate::keys::NodeKey;
 use crate::lock::ServeLock;
-use crate::wire::enrolment::enrolment_server::{Enrolment, EnrolmentServer};
-use crate::wire::enrolment::{EnrolReply, EnrolRequest, LookReply, LookRequest};
-use crate::wire::sync as wire;
-use crate::wire::sync::sync_server::{Sync, SyncServer};
-use crate::{Node, NodeError, Priority, dial, draw, folding, house};
+use crate::renew::{LOOK, RENEWED_AT_MS};
+use crate::{Node, NodeError, Priority, dial, draw, folding, house, tls};
 
 /// How often a serving node looks whether another process has written: well within the 300 ms that are promised.
 const WATCH: Duration = Duration::from_millis(50);
@@ -38,11 +33,6 @@ const SYNC_PATIENCE: Duration = Duration::from_secs(60);
 const EXCHANGES_MAX: usize = 3;
 /// How long `sync` beside a server waits for that server's link.
 const BESIDE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// The most calls at once over one connection: an exchange, an enrolment, and room for what comes.
-const STREAMS_MAX: u32 = 8;
-/// How often a connection that says nothing is asked whether it lives, and how long it has to answer.
-const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// A node that serves. Dropped, its threads and streams end.
 #[derive(Debug)]
@@ -67,25 +57,72 @@ pub enum SyncOutcome {
     Refused(String),
 }
 
+/// What a hub answers handshakes with, and the means to make it anew.
+struct Front {
+    authority: Arc<Authority>,
+    key: NodeKey,
+    /// When its certificate ends, Unix ms.
+    expires_ms: i64,
+    answering: Answering,
+}
+
+impl Front {
+    /// Opens the authority and the key of a hub, and issues the certificate that it serves with. Blocks.
+    fn open(node: &Node) -> Result<Self, NodeError> {
+        let (key, authority) = (node.key()?, Authority::open(node.directory(), node.unlock_file())?);
+        let issued = authority.certify_hub(&key, draw::now())?;
+        let config = tls::server(issued.certificate, &key, authority.certificate())?;
+        let expires_ms = issued.expires.as_millis();
+        Ok(Self { authority: Arc::new(authority), key, expires_ms, answering: Arc::new(Mutex::new(config)) })
+    }
+
+    /// Issues another certificate whenever that is due. What is open stays as it is.
+    async fn keep_fresh(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let now = draw::now();
+            if self.expires_ms.saturating_sub(now.as_millis()) > RENEWED_AT_MS {
+                continue;
+            }
+            let renewed = self.authority.certify_hub(&self.key, now).and_then(|issued| {
+                let config = tls::server(issued.certificate, &self.key, self.authority.certificate())?;
+                Ok((config, issued.expires.as_millis()))
+            });
+            match renewed {
+                Ok((config, expires_ms)) => {
+                    *self.answering.lock().unwrap_or_else(PoisonError::into_inner) = config;
+                    self.expires_ms = expires_ms;
+                }
+                Err(error) => tracing::error!(%error, "the hub's certificate could not be renewed; it is tried again"),
+            }
+        }
+    }
+}
+
 impl Serving {
-    /// Begins to serve. A hub listens for children on `grpc`; a node with a parent dials it.
+    /// Begins to serve. A hub listens for children on `grpc`, and says in invitations that it is reached at these
+    /// addresses: where it listens, if none are named. A node with a parent dials it.
     ///
     /// # Errors
-    /// When another process serves the directory, or the address can't be listened on.
-    pub async fn start(node: &Node, grpc: Option<SocketAddr>) -> Result<Self, NodeError> {
+    /// When another process serves the directory, the address can't be listened on, or a hub's keys are not there.
+    pub async fn start(node: &Node, grpc: Option<SocketAddr>, named: Vec<String>) -> Result<Self, NodeError> {
         let mut serving = Self::begin(node).await?;
         if let Some(address) = grpc {
             let listener = TcpListener::bind(address).await.map_err(|e| NodeError::Listen(address.to_string(), e))?;
             let bound = listener.local_addr().map_err(|e| NodeError::Listen(address.to_string(), e))?;
+            let reached = if named.is_empty() { reached_at(bound) } else { named };
             let noting = node.clone();
-            blocking(move || noting.write(Priority::Interactive, move |tx| tx.set_address(&bound.to_string()))).await?;
+            blocking(move || noting.write(Priority::Interactive, move |tx| tx.set_addresses(&reached))).await?;
             let incoming = TcpListenerStream::new(listener).map(|stream| {
                 stream.inspect(|stream| {
                     // An answer of a few bytes must not wait for more.
                     let _ = stream.set_nodelay(true);
                 })
             });
-            serving.tasks.spawn(accept(node.clone(), incoming, serving.stop.clone()));
+            serving.take_children(incoming).await?;
             serving.grpc = Some(bound);
         }
         Ok(serving)
@@ -94,16 +131,32 @@ impl Serving {
     /// Begins to serve as a hub to which children come in another way than over a port of this machine.
     ///
     /// # Errors
-    /// When another process serves the directory.
+    /// When another process serves the directory, or the hub's keys are not there.
     #[doc(hidden)]
     pub async fn start_on<I, S>(node: &Node, incoming: I) -> Result<Self, NodeError>
     where
         I: Stream<Item = std::io::Result<S>> + Send + 'static,
-        S: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let serving = Self::begin(node).await?;
-        serving.tasks.spawn(accept(node.clone(), incoming, serving.stop.clone()));
+        serving.take_children(incoming).await?;
         Ok(serving)
+    }
+
+    async fn take_children<I, S>(&self, incoming: I) -> Result<(), NodeError>
+    where
+        I: Stream<Item = std::io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let opening = self.node.clone();
+        let front = blocking(move || Front::open(&opening)).await?;
+        let (node, stop) = (self.node.clone(), self.stop.clone());
+        let children = Children::new(node, Arc::clone(&front.authority), stop.clone());
+        let incoming = secured(incoming, Arc::clone(&front.answering), stop.clone());
+        self.tasks.spawn(cut_revoked(children.clone()));
+        self.tasks.spawn(accept(children, incoming));
+        self.tasks.spawn(front.keep_fresh(stop));
+        Ok(())
     }
 
     /// Everything but the way in for children.
@@ -165,173 +218,6 @@ fn start_folding(node: &Node, ended: &Arc<AtomicBool>) {
     let mut changes = node.changes();
     tokio::spawn(async move { while changes.changed().await.is_ok() && wake.send(()).is_ok() {} });
 }
-
-async fn accept<I, S>(node: Node, incoming: I, stop: CancellationToken)
-where
-    I: Stream<Item = std::io::Result<S>>,
-    S: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
-{
-    let service = Children { node, stop: stop.clone(), newest: Arc::default() };
-    let sync = SyncServer::new(service.clone()).max_decoding_message_size(dial::MESSAGE_BYTES_MAX);
-    let builder = tonic::transport::Server::builder();
-    let mut builder = builder
-        .max_concurrent_streams(STREAMS_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE));
-    let router = builder.add_service(sync).add_service(EnrolmentServer::new(service));
-    if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await {
-        tracing::error!(%error, "the port for children failed");
-    }
-}
-
-/// What children call.
-#[derive(Clone)]
-struct Children {
-    node: Node,
-    stop: CancellationToken,
-    /// Of each link its newest stream: an older one ends, and only the newest says where the link stands.
-    newest: Arc<Mutex<BTreeMap<LinkId, NewestStream>>>,
-}
-
-/// The newest stream of a link.
-#[derive(Default)]
-struct NewestStream {
-    number: u64,
-    stop: CancellationToken,
-}
-
-/// The frames that go to a child. What is left of them goes when the link has ended: a peer that reads nothing would keep
-/// them for as long as its connection lives.
-struct ToChild(Arc<Mutex<Option<mpsc::Receiver<wire::Frame>>>>);
-
-impl Stream for ToChild {
-    type Item = Result<wire::Frame, Status>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        frames.as_mut().map_or(Poll::Ready(None), |frames| frames.poll_recv(context).map(|frame| frame.map(Ok)))
-    }
-}
-
-fn internal(error: &NodeError) -> Status {
-    tracing::error!(%error, "a call of a child failed");
-    Status::internal("the hub failed to answer: try again")
-}
-
-impl Children {
-    fn streams(&self) -> MutexGuard<'_, BTreeMap<LinkId, NewestStream>> {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The child whose token the call shows: authority is the row.
-    async fn who(&self, request: &tonic::metadata::MetadataMap) -> Result<store::LinkRow, Status> {
-        let refused = || Status::unauthenticated("this node is not enrolled here (any more): it needs an invitation");
-        let shown = request.get("authorization").and_then(|value| value.to_str().ok());
-        let token =
-            shown.and_then(|shown| shown.strip_prefix("Bearer ")).and_then(|hex| hex.parse::<model::Digest>().ok());
-        let hash: [u8; 32] = Sha256::digest(token.ok_or_else(refused)?.0).into();
-        let node = self.node.clone();
-        let found = blocking(move || node.read(|read| read.child_by_token(&hash))).await;
-        found.map_err(|error| internal(&error))?.ok_or_else(refused)
-    }
-}
-
-#[tonic::async_trait]
-impl Sync for Children {
-    type ExchangeStream = ToChild;
-
-    async fn exchange(
-        &self,
-        request: Request<Streaming<wire::Frame>>,
-    ) -> Result<Response<Self::ExchangeStream>, Status> {
-        let link = self.who(request.metadata()).await?;
-        let (outgoing, frames) = mpsc::channel(dial::FRAMES_WAITING);
-        let (node, incoming) = (self.node.clone(), request.into_inner());
-        let (number, stop) = {
-            let mut streams = self.streams();
-            let newest = streams.entry(link.id).or_default();
-            newest.stop.cancel();
-            newest.number += 1;
-            newest.stop = self.stop.child_token();
-            (newest.number, newest.stop.clone())
-        };
-        let frames = Arc::new(Mutex::new(Some(frames)));
-        let left = Arc::clone(&frames);
-        let children = self.clone();
-        tokio::spawn(async move {
-            let (state, _) = watch::channel(None);
-            note_standing(&node, &link, LinkStanding::Connected, "");
-            let ended = drive(&node, &link, incoming, outgoing, &state, stop).await;
-            let said_why = matches!(ended, Ended::Refused(_) | Ended::Anew(_) | Ended::Garbled(_));
-            let words = match ended {
-                Ended::Stopped => String::new(),
-                Ended::Broken(words) | Ended::Garbled(words) | Ended::Anew(words) | Ended::Refused(words) => words,
-                Ended::Failed(error) => error.to_string(),
-            };
-            if !said_why {
-                left.lock().unwrap_or_else(PoisonError::into_inner).take();
-            }
-            tracing::info!(child = link.peer.short(), reason = words, "a child's link ended");
-            if children.streams().get(&link.id).is_some_and(|newest| newest.number == number) {
-                note_standing(&node, &link, LinkStanding::Offline, &words);
-            }
-        });
-        Ok(Response::new(ToChild(frames)))
-    }
-}
-
-#[tonic::async_trait]
-impl Enrolment for Children {
-    async fn look(&self, request: Request<LookRequest>) -> Result<Response<LookReply>, Status> {
-        let hash = Invite::secret_hash(&request.into_inner().secret);
-        let node = self.node.clone();
-        let found =
-            blocking(move || node.read(|read| Ok((read.invited(&hash)?, read.settings()?.statement().to_owned()))));
-        let (invited, statement) = found.await.map_err(|error| internal(&error))?;
-        let Some(chapter) = invited else { return Err(Status::permission_denied(UNKNOWN_INVITE)) };
-        let network = self.node.row().name.clone();
-        Ok(Response::new(LookReply { network, chapter: chapter.name, slug: chapter.slug.to_string(), statement }))
-    }
-
-    async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolReply>, Status> {
-        let EnrolRequest { secret, node: peer, token_hash } = request.into_inner();
-        let peer =
-            model::NodeId::from_slice(&peer).ok_or_else(|| Status::invalid_argument("a node id has 32 bytes"))?;
-        let token: [u8; 32] =
-            token_hash.as_slice().try_into().map_err(|_| Status::invalid_argument("a token's hash has 32 bytes"))?;
-        let (hash, at, node) = (Invite::secret_hash(&secret), draw::now(), self.node.clone());
-        let enrolled = blocking(move || {
-            node.write(Priority::Interactive, move |tx| {
-                let outcome = tx.enrol(&hash, peer, &token, at)?;
-                let chapter = match outcome {
-                    InviteOutcome::Enrolled(scope) => tx.chapters()?.into_iter().find(|chapter| chapter.scope == scope),
-                    InviteOutcome::Unknown | InviteOutcome::Expired | InviteOutcome::Used => None,
-                };
-                Ok((outcome, chapter))
-            })
-        });
-        let (outcome, chapter) = enrolled.await.map_err(|error| internal(&error))?;
-        let refuse = |words: &str| Err(Status::permission_denied(words));
-        let chapter = match (outcome, chapter) {
-            (InviteOutcome::Enrolled(_), Some(chapter)) => chapter,
-            (InviteOutcome::Used, _) => return refuse("this invitation was used by another node: ask for a new one"),
-            (InviteOutcome::Expired, _) => return refuse("this invitation has expired: ask for a new one"),
-            (InviteOutcome::Unknown | InviteOutcome::Enrolled(_), _) => return refuse(UNKNOWN_INVITE),
-        };
-        let row = self.node.row();
-        Ok(Response::new(EnrolReply {
-            network: row.name.clone(),
-            chapter: chapter.name,
-            slug: chapter.slug.to_string(),
-            scope: chapter.scope.as_bytes().to_vec(),
-            hub: row.node_id.0.to_vec(),
-            country: row.country.clone(),
-        }))
-    }
-}
-
-/// What an unknown invitation is answered.
-const UNKNOWN_INVITE: &str = "the network does not know this invitation: ask for a new one";
 
 impl Node {
     /// One full exchange with the parent. Beside a server it waits for that server's link.

@@ -18,6 +18,7 @@ impl Record {
             ),
             ("asks".to_owned(), Value::Text(serde_json::to_string(&settings.asks).expect("asks are plain JSON"))),
             ("sharing_statement".to_owned(), Value::text(settings.statement())),
+            ("sharing_statement_version".to_owned(), Value::text(settings.statement_version().to_string())),
         ];
         entries.extend(settings.tags.iter().map(|tag| (format!("{TAG}{tag}"), Value::Flag)));
         entries
@@ -32,6 +33,10 @@ impl Record {
             ladder: self.json("ladder").unwrap_or_default(),
             asks: self.json("asks").unwrap_or_default(),
             sharing_statement: self.text("sharing_statement").unwrap_or_default(),
+            sharing_statement_version: self
+                .text("sharing_statement_version")
+                .and_then(|version| version.parse().ok())
+                .unwrap_or_default(),
             ..NetworkSettings::default()
         };
         for key in self.keys() {

@@ -1,10 +1,10 @@
-//! Chapters, their invitations and territories, at their hub; and at a chapter, itself.
+//! Chapters and their territories, at their hub; and at a chapter, itself.
 
-use model::{AuditKind, ChapterCard, DocId, NodeId, ScopeId, Slug, Timestamp};
+use model::{ChapterCard, DocId, ScopeId, Slug, Timestamp};
 use rusqlite::params;
 
-use crate::link::{LinkRow, LinkStanding, NewLink};
-use crate::{Direction, NewAudit, Read, ScopeRole, StoreError, Tx};
+use crate::link::{LinkRow, LinkStanding};
+use crate::{Direction, Read, ScopeRole, StoreError, Tx};
 
 /// A chapter.
 #[derive(Clone, Debug)]
@@ -78,19 +78,6 @@ impl ChapterState {
             Self::Closed => "closed",
         }
     }
-}
-
-/// What an invitation is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InviteOutcome {
-    /// The node is enrolled into this chapter.
-    Enrolled(ScopeId),
-    /// No such invitation.
-    Unknown,
-    /// It is too late.
-    Expired,
-    /// Another node has used it.
-    Used,
 }
 
 impl Read<'_> {
@@ -232,78 +219,5 @@ impl Tx<'_> {
         }
         let sql = "INSERT INTO territory (version, at, body) VALUES (?, ?, ?)";
         self.run("publish territories", sql, params![version, at.as_millis(), body]).map(drop)
-    }
-
-    /// Notes an invitation by the hash of its secret.
-    ///
-    /// # Errors
-    /// When the chapter is not known.
-    pub fn add_invite(&self, secret_hash: &[u8; 32], chapter: ScopeId, expires: Timestamp) -> Result<(), StoreError> {
-        let scope = self.known_scope(chapter)?.id;
-        let sql = "INSERT INTO invite (secret, scope, expires) VALUES (?, ?, ?)";
-        self.run("note an invitation", sql, params![secret_hash, scope, expires.as_millis()]).map(drop)
-    }
-
-    /// Consumes an invitation and makes the link, in one step; the same node may repeat it.
-    ///
-    /// # Errors
-    /// When rows can't be written.
-    pub fn enrol(
-        &self,
-        secret_hash: &[u8; 32],
-        peer: NodeId,
-        token_hash: &[u8; 32],
-        at: Timestamp,
-    ) -> Result<InviteOutcome, StoreError> {
-        let sql = "SELECT i.scope, i.expires, i.used_by, c.name FROM invite i JOIN chapter c ON c.scope = i.scope
-                   WHERE i.secret = ?";
-        let found = self.one("look up an invitation", sql, params![secret_hash], |row| {
-            let used_by: Option<[u8; 32]> = row.get(2)?;
-            Ok((
-                row.get::<_, i64>(0)?,
-                Timestamp::from_millis(row.get(1)?),
-                used_by.map(NodeId),
-                row.get::<_, String>(3)?,
-            ))
-        })?;
-        let refuse = |outcome: InviteOutcome, why: &str| {
-            let refused = NewAudit::new(AuditKind::EnrolmentRefused, at).by_node(peer).detail(why);
-            self.audit_bounded("enrolment", &refused).map(|()| outcome)
-        };
-        let Some((scope, expires, used_by, name)) = found else { return refuse(InviteOutcome::Unknown, "unknown") };
-        if used_by.is_some_and(|node| node != peer) {
-            return refuse(InviteOutcome::Used, "used");
-        }
-        if used_by.is_none() && at > expires {
-            return refuse(InviteOutcome::Expired, "expired");
-        }
-        if used_by.is_none() {
-            self.audit(&NewAudit::new(AuditKind::Enrolled, at).by_node(peer).detail(name.as_str()))?;
-        }
-        let sql = "UPDATE invite SET used_by = ? WHERE secret = ?";
-        self.run("consume an invitation", sql, params![peer.0, secret_hash])?;
-        let scope = self.scope_of(scope)?;
-        self.put_link(&NewLink {
-            peer,
-            direction: Direction::Down,
-            name: &name,
-            scope,
-            address: None,
-            token: token_hash,
-        })?;
-        Ok(InviteOutcome::Enrolled(scope))
-    }
-}
-
-impl Read<'_> {
-    /// The chapter that an invitation is for, while it stands.
-    ///
-    /// # Errors
-    /// When rows can't be read.
-    pub fn invited(&self, secret_hash: &[u8; 32]) -> Result<Option<ChapterRow>, StoreError> {
-        let sql = "SELECT s.scope FROM invite i JOIN scope s ON s.id = i.scope WHERE i.secret = ?";
-        let scope = self.one("look up an invitation", sql, params![secret_hash], |row| row.get(0))?;
-        let scope = scope.map(ScopeId::from_bytes);
-        Ok(self.chapters()?.into_iter().find(|chapter| Some(chapter.scope) == scope))
     }
 }

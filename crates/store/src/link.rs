@@ -3,10 +3,11 @@
 //! **Invariant:** authority is the row here, never what a peer says of itself.
 
 use engine::Refused;
-use model::{NodeId, ScopeId, Timestamp};
+use model::{Digest, NodeId, ScopeId, Timestamp};
 use rusqlite::params;
 
 use crate::refused::Whose;
+use crate::rows::{one_named, split_hashes};
 use crate::{Read, StoreError, Tx};
 
 /// A link's row number.
@@ -56,6 +57,35 @@ impl LinkStanding {
     }
 }
 
+/// Where a parent is, and by which keys it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParentAt {
+    /// Its addresses, `host:port`, in the order in which they are tried.
+    pub addresses: Vec<String>,
+    /// SHA-256 of the public key of its authority: one of these it must have.
+    pub pins: Vec<Digest>,
+}
+
+/// A certificate, as a link keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkCertificate {
+    /// Up: the certificate that this node shows, DER; down: its serial number.
+    pub bytes: Vec<u8>,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// Who accepted what the network will see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// The version of the sharing statement.
+    pub version: u64,
+    /// By whom, as they call themselves.
+    pub by: String,
+    /// When, by the clock of the end that noted it.
+    pub at: Timestamp,
+}
+
 /// A link.
 #[derive(Clone, Debug)]
 pub struct LinkRow {
@@ -69,10 +99,12 @@ pub struct LinkRow {
     pub name: String,
     /// The scope that both share, beside the network's.
     pub scope: ScopeId,
-    /// The parent's address.
-    pub address: Option<String>,
-    /// Up: the token that this end shows.
-    pub token: Option<Vec<u8>>,
+    /// Where the parent is; of a child: nothing.
+    pub parent: ParentAt,
+    /// When the child's certificate ends.
+    pub expires: Option<Timestamp>,
+    /// Who accepted what the network will see.
+    pub accepted: Option<Acceptance>,
     /// Where it stands.
     pub standing: LinkStanding,
     /// More on that, in words.
@@ -95,32 +127,54 @@ pub struct NewLink<'a> {
     pub name: &'a str,
     /// The scope that both share.
     pub scope: ScopeId,
-    /// The parent's address.
-    pub address: Option<&'a str>,
-    /// Up: the token; down: its SHA-256.
-    pub token: &'a [u8],
+    /// Where the parent is; of a child: nothing.
+    pub parent: ParentAt,
+    /// The child's certificate.
+    pub certificate: Option<LinkCertificate>,
+    /// Who accepted what the network will see. Who first accepted a version stays, and what is known if nothing is said.
+    pub accepted: Option<Acceptance>,
 }
 
-const COLUMNS: &str = "SELECT l.id, l.peer, l.direction, l.name, s.scope, l.address, l.token, l.state, l.detail,
-  l.last_exchange, l.scope,
+impl<'a> NewLink<'a> {
+    /// A link of which nothing more is known.
+    pub fn new(peer: NodeId, direction: Direction, name: &'a str, scope: ScopeId) -> Self {
+        Self { peer, direction, name, scope, parent: ParentAt::default(), certificate: None, accepted: None }
+    }
+}
+
+const COLUMNS: &str = "SELECT l.id, l.peer, l.direction, l.name, s.scope, l.addresses, l.pins, l.expires, l.statement,
+  l.accepted_by, l.accepted, l.state, l.detail, l.last_exchange, l.scope,
   (SELECT count(*) FROM feed f WHERE f.scope = l.scope AND f.origin_link IS NOT l.id AND f.seq >
      coalesce((SELECT acknowledged FROM link_scope c WHERE c.link = l.id AND c.scope = l.scope), 0))
   FROM link l JOIN scope s ON s.id = l.scope";
 
+/// Addresses in one text, with commas between.
+pub(crate) fn split_addresses(text: &str) -> Vec<String> {
+    text.split(',').filter(|address| !address.is_empty()).map(str::to_owned).collect()
+}
+
 fn read_link(row: &rusqlite::Row<'_>) -> rusqlite::Result<LinkRow> {
+    let accepted = match row.get::<_, Option<u64>>(8)? {
+        None => None,
+        Some(version) => Some(Acceptance { version, by: row.get(9)?, at: Timestamp::from_millis(row.get(10)?) }),
+    };
     Ok(LinkRow {
         id: LinkId(row.get(0)?),
         peer: NodeId(row.get(1)?),
         direction: if row.get_ref(2)?.as_str()? == "up" { Direction::Up } else { Direction::Down },
         name: row.get(3)?,
         scope: ScopeId::from_bytes(row.get(4)?),
-        address: row.get(5)?,
-        token: row.get(6)?,
-        standing: LinkStanding::from_word(row.get_ref(7)?.as_str()?),
-        detail: row.get(8)?,
-        last_exchange: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis),
-        scope_row: row.get(10)?,
-        pending: row.get(11)?,
+        parent: ParentAt {
+            addresses: split_addresses(row.get_ref(5)?.as_str()?),
+            pins: split_hashes(row.get_ref(6)?.as_blob()?),
+        },
+        expires: row.get::<_, Option<i64>>(7)?.map(Timestamp::from_millis),
+        accepted,
+        standing: LinkStanding::from_word(row.get_ref(11)?.as_str()?),
+        detail: row.get(12)?,
+        last_exchange: row.get::<_, Option<i64>>(13)?.map(Timestamp::from_millis),
+        scope_row: row.get(14)?,
+        pending: row.get(15)?,
     })
 }
 
@@ -157,13 +211,41 @@ impl Read<'_> {
         self.number("read a request", "SELECT wanted FROM link WHERE direction = 'up'", [])
     }
 
-    /// The child whose token has this SHA-256, unless it was revoked.
+    /// The child with this key, whether or not it was revoked.
     ///
     /// # Errors
     /// When rows can't be read.
-    pub fn child_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<LinkRow>, StoreError> {
-        let sql = format!("{COLUMNS} WHERE l.direction = 'down' AND l.state != 'revoked' AND l.token = ?");
-        self.one("look up a child", &sql, params![token_hash], read_link)
+    pub fn child(&self, peer: NodeId) -> Result<Option<LinkRow>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE l.direction = 'down' AND l.peer = ?");
+        self.one("look up a child", &sql, params![peer.0], read_link)
+    }
+
+    /// The child that an id, or a unique beginning or end of one, names.
+    ///
+    /// # Errors
+    /// When there is none, or several.
+    pub fn child_named(&self, text: &str) -> Result<LinkRow, StoreError> {
+        let children = self.links()?.into_iter().filter(|link| link.direction == Direction::Down).collect();
+        one_named(&text.replace(' ', ""), "node", children, |link: &LinkRow| link.peer.to_string())
+    }
+
+    /// The children that are not let in any more.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn revoked(&self) -> Result<Vec<LinkId>, StoreError> {
+        self.all("look who was revoked", "SELECT id FROM link WHERE state = 'revoked'", [], |row| {
+            row.get(0).map(LinkId)
+        })
+    }
+
+    /// The certificate that this node shows on the link to its parent, DER.
+    ///
+    /// # Errors
+    /// When the row can't be read.
+    pub fn link_certificate(&self, link: LinkId) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT certificate FROM link WHERE id = ? AND direction = 'up'";
+        Ok(self.one("read a certificate", sql, params![link.0], |row| row.get(0))?.flatten())
     }
 }
 
@@ -175,11 +257,32 @@ impl Tx<'_> {
     pub fn put_link(&self, link: &NewLink<'_>) -> Result<LinkId, StoreError> {
         let scope = self.known_scope(link.scope)?.id;
         let direction = if link.direction == Direction::Up { "up" } else { "down" };
-        let sql = "INSERT INTO link (peer, direction, name, scope, address, token, state)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'offline')
-                   ON CONFLICT (peer) DO UPDATE SET name = ?3, scope = ?4, address = ?5, token = ?6, state = 'offline'
+        let (addresses, pins) = (link.parent.addresses.join(","), pins_of(&link.parent));
+        let (certificate, expires) =
+            link.certificate.as_ref().map(|each| (each.bytes.as_slice(), each.expires.as_millis())).unzip();
+        let accepted = link.accepted.as_ref();
+        let sql = "INSERT INTO link (peer, direction, name, scope, addresses, pins, certificate, expires, statement,
+                     accepted_by, accepted, state)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'offline')
+                   ON CONFLICT (peer) DO UPDATE SET name = ?3, scope = ?4, addresses = ?5, pins = ?6, certificate = ?7,
+                     expires = ?8, statement = coalesce(?9, statement),
+                     accepted_by = CASE WHEN statement = ?9 THEN accepted_by ELSE coalesce(?10, accepted_by) END,
+                     accepted = CASE WHEN statement = ?9 THEN accepted ELSE coalesce(?11, accepted) END,
+                     state = 'offline', detail = ''
                    RETURNING id";
-        let row = params![link.peer.0, direction, link.name, scope, link.address, link.token];
+        let row = params![
+            link.peer.0,
+            direction,
+            link.name,
+            scope,
+            addresses,
+            pins,
+            certificate,
+            expires,
+            accepted.map(|accepted| accepted.version),
+            accepted.map(|accepted| accepted.by.as_str()),
+            accepted.map(|accepted| accepted.at.as_millis())
+        ];
         let id = self.one("make a link", sql, row, |row| row.get(0))?;
         id.map(LinkId).ok_or(StoreError::Corrupt("link"))
     }
@@ -189,7 +292,8 @@ impl Tx<'_> {
     /// # Errors
     /// When the row can't be written.
     pub fn set_standing(&self, link: LinkId, standing: LinkStanding, detail: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE link SET state = ?1, detail = ?2, confirmed = confirmed AND ?1 = 'connected' WHERE id = ?3 AND state != 'revoked'";
+        let sql = "UPDATE link SET state = ?1, detail = ?2, confirmed = confirmed AND ?1 = 'connected'
+                   WHERE id = ?3 AND state != 'revoked'";
         self.run("note where a link stands", sql, params![standing.word(), detail, link.0]).map(drop)
     }
 
@@ -214,12 +318,35 @@ impl Tx<'_> {
         self.run("ask for an exchange", "UPDATE link SET wanted = wanted + 1 WHERE direction = 'up'", []).map(drop)
     }
 
-    /// Follows a parent to another address.
+    /// Follows a parent to other addresses.
     ///
     /// # Errors
     /// When the row can't be written.
-    pub fn set_parent_address(&self, address: &str) -> Result<(), StoreError> {
-        self.run("note an address", "UPDATE link SET address = ? WHERE direction = 'up'", params![address]).map(drop)
+    pub fn set_parent_addresses(&self, addresses: &[String]) -> Result<(), StoreError> {
+        let sql = "UPDATE link SET addresses = ? WHERE direction = 'up'";
+        self.run("note an address", sql, params![addresses.join(",")]).map(drop)
+    }
+
+    /// Notes the certificate that a link has from now on.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn renewed(&self, link: LinkId, certificate: &LinkCertificate) -> Result<(), StoreError> {
+        let sql = "UPDATE link SET certificate = ?, expires = ? WHERE id = ?";
+        let row = params![certificate.bytes, certificate.expires.as_millis(), link.0];
+        self.run("note a certificate", sql, row).map(drop)
+    }
+
+    /// Does not let a child in any more, nor whom it has invited and who has not come yet. Gives whether it was let in.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn revoke(&self, link: LinkId, words: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let sql = "UPDATE invite SET cancelled = ? WHERE link = ? AND used_by IS NULL AND cancelled IS NULL";
+        self.run("cancel invitations", sql, params![at.as_millis(), link.0])?;
+        let sql =
+            "UPDATE link SET state = 'revoked', detail = ? WHERE id = ? AND direction = 'down' AND state != 'revoked'";
+        Ok(self.run("revoke a node", sql, params![words, link.0])? > 0)
     }
 
     /// Notes that the peer was heard.
@@ -274,4 +401,8 @@ impl Tx<'_> {
         }
         if refused.is_empty() { Ok(()) } else { self.bound_refused(link) }
     }
+}
+
+fn pins_of(parent: &ParentAt) -> Vec<u8> {
+    parent.pins.iter().flat_map(|pin| pin.0).collect()
 }

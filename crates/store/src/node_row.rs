@@ -4,6 +4,7 @@ use model::{Incarnation, NodeId, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::error::During as _;
+use crate::link::split_addresses;
 use crate::{ProofKey, Read, StoreError, Tx};
 
 /// Which program's database it is.
@@ -112,12 +113,13 @@ impl Read<'_> {
         Ok(found.flatten().map(Timestamp::from_millis))
     }
 
-    /// Where children reach this node, as it last served.
+    /// Where children reach this node, as it last served; empty before that.
     ///
     /// # Errors
     /// When the row can't be read.
-    pub fn address(&self) -> Result<Option<String>, StoreError> {
-        Ok(self.one("read its address", "SELECT address FROM node", [], |row| row.get(0))?.flatten())
+    pub fn addresses(&self) -> Result<Vec<String>, StoreError> {
+        let found = self.one("read its addresses", "SELECT addresses FROM node", [], |row| row.get::<_, String>(0))?;
+        Ok(split_addresses(&found.unwrap_or_default()))
     }
 }
 
@@ -134,8 +136,16 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When the row can't be written.
-    pub fn set_address(&self, address: &str) -> Result<(), StoreError> {
-        self.run("note its address", "UPDATE node SET address = ?", params![address]).map(drop)
+    pub fn set_addresses(&self, addresses: &[String]) -> Result<(), StoreError> {
+        self.run("note its addresses", "UPDATE node SET addresses = ?", params![addresses.join(",")]).map(drop)
+    }
+
+    /// Notes that this node has another key: the one that it had is lost.
+    ///
+    /// # Errors
+    /// When the row can't be written.
+    pub fn set_node_id(&self, node: NodeId) -> Result<(), StoreError> {
+        self.run("note its key", "UPDATE node SET node_id = ?", params![node.0]).map(drop)
     }
 
     /// Begins a new life of this database: after a restore, or when it was found to have been rolled back. Cursors into its

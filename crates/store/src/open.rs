@@ -181,10 +181,15 @@ pub fn private_directory(path: &Path) -> Result<(), StoreError> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(file("close to others", path))
 }
 
+/// What is made with these options, only its owner may read. Elsewhere than on Unix the directory has to see to that.
+pub fn only_for_owner(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
 /// Only the owner may read it. SQLite gives the WAL and its index the same mode.
-#[cfg(unix)]
 pub(crate) fn private_file(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let made = only_for_owner(fs::OpenOptions::new().write(true).create_new(true)).open(path);
     made.map(drop).map_err(file("make", path))
 }

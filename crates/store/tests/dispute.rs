@@ -46,8 +46,7 @@ impl End {
         let slug: Slug = "la".parse().unwrap();
         let chapter =
             NewChapter { scope: SCOPE, slug: &slug, name: "Los Angeles", card: None, intake: None, role, at: AT };
-        let other =
-            NewLink { peer: NodeId([99; 32]), direction, name: "Other", scope: SCOPE, address: None, token: b"x" };
+        let other = NewLink::new(NodeId([99; 32]), direction, "Other", SCOPE);
         let store = Store::create(directory.path(), &row, AT, |tx| {
             tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
             tx.add_chapter(&chapter)?;
@@ -180,7 +179,7 @@ fn a_peer_that_floods_the_list_of_what_was_refused_pushes_out_nobody_elses() {
     let said = [refused(hub.head(), id, RefusedWhy::Malformed)];
     hub.writer.commit(|tx| tx.acknowledged(&honest, SCOPE, 1, &said, AT)).unwrap();
     let (peer, direction) = (NodeId([98; 32]), Direction::Down);
-    let hostile = NewLink { peer, direction, name: "Hostile", scope: SCOPE, address: None, token: b"y" };
+    let hostile = NewLink::new(peer, direction, "Hostile", SCOPE);
     hub.writer.commit(|tx| tx.put_link(&hostile)).unwrap();
     hub.link = hub.read(|read| read.links()).into_iter().find(|link| link.peer == peer).unwrap();
     let rubbish =

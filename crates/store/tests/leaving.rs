@@ -49,7 +49,7 @@ fn made(n: u8, given_name: &str) -> Made {
 }
 
 fn link(peer: u8, direction: Direction, scope: ScopeId) -> NewLink<'static> {
-    NewLink { peer: NodeId([peer; 32]), direction, name: "Other", scope, address: None, token: b"x" }
+    NewLink::new(NodeId([peer; 32]), direction, "Other", scope)
 }
 
 fn life(node: u8) -> Incarnation {

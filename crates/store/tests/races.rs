@@ -49,8 +49,7 @@ impl Hub {
         let (scope, role) = (CHAPTER, ScopeRole::Chapter);
         let new = NewChapter { scope, slug: &slug, name: "LA", card: None, intake: None, role, at: AT };
         let peer = NodeId([2; 32]);
-        let direction = Direction::Down;
-        let link = NewLink { peer, direction, name: "LA", scope, address: None, token: b"x" };
+        let link = NewLink::new(peer, Direction::Down, "LA", scope);
         let person = DocId::from_parts(AT, [3; 10]);
         let sign_up = SignUp::from_fields([("given_name", "Mary"), ("email", "mary@example.org")], "US").unwrap();
         let (copy, written) = Record::create(person, Kind::Supporter, from_sign_up(&sign_up, &[]), &stamp(1));

@@ -88,15 +88,16 @@ fn a_job_that_fails_takes_nothing_else_with_it() {
     let store = make(directory.path());
     let mut writer = store.writer().unwrap();
     let mut group = writer.begin().unwrap();
-    group.run(|tx| tx.set_address("127.0.0.1:1")).unwrap();
+    let addresses = |port: u16| vec![format!("127.0.0.1:{port}"), "hub.example.org:8443".to_owned()];
+    group.run(|tx| tx.set_addresses(&addresses(1))).unwrap();
     let failed: Result<(), StoreError> = group.run(|tx| {
-        tx.set_address("127.0.0.1:2")?;
+        tx.set_addresses(&addresses(2))?;
         Err(StoreError::Refused("no".to_owned()))
     });
     assert!(failed.is_err());
     group.commit().unwrap();
-    let kept = store.reader().unwrap().at_once(|read| read.address()).unwrap();
-    assert_eq!(kept.as_deref(), Some("127.0.0.1:1"));
+    let kept = store.reader().unwrap().at_once(|read| read.addresses()).unwrap();
+    assert_eq!(kept, addresses(1));
 }
 
 #[test]
@@ -167,10 +168,8 @@ fn g2_a_batch_is_not_logged_without_the_one_before_it() {
     let store = make(directory.path());
     let mut writer = store.writer().unwrap();
     let scope = ScopeId::from_bytes([5; 16]);
-    let (peer, token) = (NodeId([2; 32]), [0; 32]);
     writer.commit(|tx| tx.add_scope(scope, ScopeRole::Chapter)).unwrap();
-    let new =
-        store::NewLink { peer, direction: store::Direction::Down, name: "x", scope, address: None, token: &token };
+    let new = store::NewLink::new(NodeId([2; 32]), store::Direction::Down, "x", scope);
     writer.commit(|tx| tx.put_link(&new)).unwrap();
     let link = store.reader().unwrap().at_once(|read| read.links()).unwrap().remove(0);
     let mut log = |after: u64, last: u64| {
@@ -192,9 +191,9 @@ fn whoever_reads_a_change_makes_the_digest_of_its_row() {
     let directory = TempDir::new().unwrap();
     let store = make(directory.path());
     let mut writer = store.writer().unwrap();
-    let (scope, peer, token) = (ScopeId::from_bytes([5; 16]), NodeId([2; 32]), [0; 32]);
+    let scope = ScopeId::from_bytes([5; 16]);
     writer.commit(|tx| tx.add_scope(scope, ScopeRole::Own)).unwrap();
-    let up = store::NewLink { peer, direction: store::Direction::Up, name: "x", scope, address: None, token: &token };
+    let up = store::NewLink::new(NodeId([2; 32]), store::Direction::Up, "x", scope);
     writer.commit(|tx| tx.put_link(&up)).unwrap();
     let id = DocId::from_parts(AT, [7; 10]);
     let sign_up = SignUp::from_fields([("given_name", "Mary"), ("email", "m@example.org")], "US").unwrap();

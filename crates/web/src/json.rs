@@ -62,7 +62,7 @@ fn link_json(link: &LinkRow, now: Timestamp) -> Value {
         "direction": if link.direction == Direction::Up { "up" } else { "down" },
         "last_exchange": link.last_exchange, "pending": link.pending,
         "lag_seconds": link.last_exchange.map(|then| now.since(then).max(0) / 1000),
-        "certificate_expires": null,
+        "certificate_expires": link.expires,
     })
 }
 
@@ -103,10 +103,12 @@ pub fn status_json(node: &Node, tally: &Tally) -> Result<Value, NodeError> {
         "served": node.is_served(), "version": env!("CARGO_PKG_VERSION"),
     });
     if node.is_hub() {
-        let (chapters, held) = node.read(|read| Ok((read.chapters()?, read.held_count()?)))?;
+        let (chapters, held, misused) =
+            node.read(|read| Ok((read.chapters()?, read.held_count()?, read.misused_invites()?)))?;
         if let Some(object) = made.as_object_mut() {
             object.insert("waiting".to_owned(), json!(tally.waiting));
             object.insert("held".to_owned(), json!(held));
+            object.insert("invites_misused".to_owned(), json!(misused));
             object.insert("chapters".to_owned(), json!(chapters.iter().map(chapter_json).collect::<Vec<_>>()));
         }
     }

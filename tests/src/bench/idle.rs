@@ -25,7 +25,7 @@ pub(super) fn measure(pair: &Pair) -> Result<Vec<Figure>> {
 
     let all = median(short.iter().map(|count| count.bytes() as f64));
     let split = format!(
-        "{} bytes up and {} down after the TCP accept: HTTP/2's preface, SETTINGS, HEADERS, DATA and the rest",
+        "{} bytes up and {} down after the TLS handshake, without TLS: HTTP/2's preface, SETTINGS, HEADERS, DATA and the rest",
         one.up.bytes, one.down.bytes
     );
     let what = format!("idle reconnect at {documents} documents, all bytes both ways");
@@ -43,7 +43,7 @@ pub(super) fn measure(pair: &Pair) -> Result<Vec<Figure>> {
         median(long.iter().map(|count| round_trips(count.up.of("hello")))),
         median(long.iter().map(|count| round_trips(count.messages()))),
     );
-    let what = "the same, from the accept until each has the other's hello";
+    let what = "the same, from the handshake until each has the other's hello";
     let trips = Figure::new(what, greeted, Unit::RoundTrips).asked(Asked::AtMost(ROUND_TRIPS)).made_of(split);
     Ok(vec![bytes, data, trips])
 }
@@ -68,9 +68,9 @@ fn reconnect(pair: &Pair, delay: Duration) -> Result<Count> {
     Ok(count)
 }
 
-/// How many round trips over a long line went by from the accept until the last of these messages was there, to the
+/// How many round trips over a long line went by from the handshake until the last of these messages was there, to the
 /// half: one way is half of one.
 fn round_trips<'a>(messages: impl Iterator<Item = &'a Message>) -> f64 {
-    let there = messages.map(|message| message.at).max().unwrap_or_default() + DELAY;
+    let there = messages.map(|message| message.there).max().unwrap_or_default();
     (there.as_secs_f64() / DELAY.as_secs_f64()).round() / 2.0
 }

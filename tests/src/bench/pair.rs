@@ -16,7 +16,7 @@ use store::{LinkId, NodeKind};
 use tokio::runtime::Runtime;
 
 use crate::harness::{self, PATIENCE, until};
-use crate::meter::Meter;
+use crate::meter::{Meter, Tap};
 use crate::sign_ups;
 
 /// How often it is looked whether both hold the same: well within what is measured.
@@ -33,6 +33,8 @@ pub(super) struct Pair {
     serving: Serving,
     grpc: SocketAddr,
     runtime: Runtime,
+    /// Hears what the chapter says and is told.
+    tap: Tap,
 }
 
 impl Pair {
@@ -55,9 +57,11 @@ impl Pair {
         let down = hub.read(|read| read.links())?.into_iter().next().context("the hub has a child")?;
         let up = chapter.read(|read| read.parent())?.context("the chapter has a parent")?;
         let runtime = Runtime::new()?;
-        let serving = runtime.block_on(Serving::start(&hub, Some((Ipv4Addr::LOCALHOST, 0).into())))?;
+        let tap = Tap::default();
+        chapter.connect_by(tap.connector());
+        let serving = runtime.block_on(Serving::start(&hub, Some((Ipv4Addr::LOCALHOST, 0).into()), Vec::new()))?;
         let grpc = serving.grpc.context("the hub listens for children")?;
-        let pair = Self { hub, chapter, scope: up.scope, links: (down.id, up.id), serving, grpc, runtime };
+        let pair = Self { hub, chapter, scope: up.scope, links: (down.id, up.id), serving, grpc, runtime, tap };
         let held = pair.held()?.len();
         ensure!(held >= people, "the hub gave the chapter {held} of {people} people");
         Ok(pair)
@@ -70,15 +74,15 @@ impl Pair {
 
     /// Puts a line of that length between both: from now on the chapter dials it.
     pub(super) fn line(&self, delay: Duration) -> Result<Meter> {
-        let line = Meter::start(self.grpc, delay)?;
+        let line = Meter::start(self.grpc, delay, &self.tap)?;
         let address = line.address().to_string();
-        self.chapter.write(Priority::Interactive, move |tx| tx.set_parent_address(&address))?;
+        self.chapter.write(Priority::Interactive, move |tx| tx.set_parent_addresses(&[address]))?;
         Ok(line)
     }
 
     /// The chapter serves: it dials, and its link stays open.
     pub(super) fn serve(&self) -> Result<Serving> {
-        Ok(self.runtime.block_on(Serving::start(&self.chapter, None))?)
+        Ok(self.runtime.block_on(Serving::start(&self.chapter, None, Vec::new()))?)
     }
 
     /// The chapter serves no longer.

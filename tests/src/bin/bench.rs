@@ -141,9 +141,7 @@ fn current((node, token): (&Node, &str), id: &str) -> Result<String> {
 
 fn report(count: usize, figures: &[Figure], file: Option<&Path>) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    say(&format!(
-        "\n{count} people, {cores} cores, loopback without TLS, synchronous=FULL. The floor is plain SQLite with the"
-    ));
+    say(&format!("\n{count} people, {cores} cores, loopback, synchronous=FULL. The floor is plain SQLite with the"));
     say(
         "same rows, an index, full-text search and the same durability, in this run; for comparing it is one pass over",
     );

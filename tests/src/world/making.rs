@@ -79,20 +79,11 @@ impl World {
                 if known.is_none() {
                     tx.add_chapter(&new(ScopeRole::Chapter))?;
                 }
-                let direction = Direction::Down;
-                tx.put_link(&NewLink {
-                    peer: chapter_id,
-                    direction,
-                    name: "Chapter",
-                    scope,
-                    address: None,
-                    token: b"x",
-                })
+                tx.put_link(&NewLink::new(chapter_id, Direction::Down, "Chapter", scope))
             })?;
             chapter.writer.commit(|tx| {
                 tx.add_scope(ScopeId::NETWORK, ScopeRole::Network)?;
-                let direction = Direction::Up;
-                let link = NewLink { peer: hub_id, direction, name: "Hub", scope, address: None, token: b"x" };
+                let link = NewLink::new(hub_id, Direction::Up, "Hub", scope);
                 if *kind == NodeKind::Hub {
                     return tx.join_parent(&link);
                 }

@@ -18,18 +18,24 @@ pub struct LookReply {
     /// What the network sees and what never leaves, for a person.
     #[prost(string, tag = "4")]
     pub statement: ::prost::alloc::string::String,
+    /// Its version, from 1.
+    #[prost(uint64, tag = "5")]
+    pub statement_version: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrolRequest {
     /// The invitation's secret, 16 bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub secret: ::prost::alloc::vec::Vec<u8>,
-    /// SHA-256 of the node's public key, 32 bytes.
+    /// A request for a certificate (PKCS#10, DER), signed by the node's key. The names in it are left out.
     #[prost(bytes = "vec", tag = "2")]
-    pub node: ::prost::alloc::vec::Vec<u8>,
-    /// SHA-256 of the token that the node drew, 32 bytes: the token itself is never sent here.
-    #[prost(bytes = "vec", tag = "3")]
-    pub token_hash: ::prost::alloc::vec::Vec<u8>,
+    pub request: ::prost::alloc::vec::Vec<u8>,
+    /// The version of the statement that was accepted.
+    #[prost(uint64, tag = "3")]
+    pub statement_version: u64,
+    /// Who accepted it, as they call themselves, at most 50 bytes.
+    #[prost(string, tag = "4")]
+    pub accepted_by: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EnrolReply {
@@ -44,12 +50,39 @@ pub struct EnrolReply {
     /// The chapter's scope, UUID, 16 bytes.
     #[prost(bytes = "vec", tag = "4")]
     pub scope: ::prost::alloc::vec::Vec<u8>,
-    /// The hub's node id, 32 bytes.
-    #[prost(bytes = "vec", tag = "5")]
-    pub hub: ::prost::alloc::vec::Vec<u8>,
     /// ISO 3166-1 alpha-2, taken where a person's country is not given.
-    #[prost(string, tag = "6")]
+    #[prost(string, tag = "5")]
     pub country: ::prost::alloc::string::String,
+    /// The node's certificate, X.509, DER; good for 90 days.
+    #[prost(bytes = "vec", tag = "6")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewRequest {
+    /// A request for a certificate (PKCS#10, DER), signed by the same key as the one that is shown.
+    #[prost(bytes = "vec", tag = "1")]
+    pub request: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenewReply {
+    /// The node's certificate, X.509, DER; good for 90 days.
+    #[prost(bytes = "vec", tag = "1")]
+    pub certificate: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InviteRequest {
+    /// How long it is to be good, in ms, at most 30 days.
+    #[prost(int64, tag = "1")]
+    pub life_ms: i64,
+    /// Who invites, as they call themselves, at most 50 bytes.
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InviteReply {
+    /// The invitation, one line.
+    #[prost(string, tag = "1")]
+    pub invite: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod enrolment_client {
@@ -131,7 +164,7 @@ pub mod enrolment_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// What a chapter is asked to accept before it joins. Consumes nothing.
+        /// What a chapter is asked to accept before it joins. Consumes nothing. Needs no certificate.
         pub async fn look(
             &mut self,
             request: impl tonic::IntoRequest<super::LookRequest>,
@@ -153,7 +186,7 @@ pub mod enrolment_client {
                 .insert(GrpcMethod::new("chapterhouse.enrolment.v1.Enrolment", "Look"));
             self.inner.unary(req, path, codec).await
         }
-        /// Consumes the invitation. The same node may repeat it; another one is refused.
+        /// Consumes the invitation. The same key may repeat it; another one is refused. Needs no certificate.
         pub async fn enrol(
             &mut self,
             request: impl tonic::IntoRequest<super::EnrolRequest>,
@@ -175,6 +208,52 @@ pub mod enrolment_client {
                 .insert(GrpcMethod::new("chapterhouse.enrolment.v1.Enrolment", "Enrol"));
             self.inner.unary(req, path, codec).await
         }
+        /// A new certificate for the same key. Needs a certificate of this hub, which may have ended.
+        pub async fn renew(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenewRequest>,
+        ) -> std::result::Result<tonic::Response<super::RenewReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/chapterhouse.enrolment.v1.Enrolment/Renew",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("chapterhouse.enrolment.v1.Enrolment", "Renew"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Invites a further node into the caller's own chapter. Needs a certificate that is good.
+        pub async fn invite(
+            &mut self,
+            request: impl tonic::IntoRequest<super::InviteRequest>,
+        ) -> std::result::Result<tonic::Response<super::InviteReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/chapterhouse.enrolment.v1.Enrolment/Invite",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("chapterhouse.enrolment.v1.Enrolment", "Invite"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -190,16 +269,26 @@ pub mod enrolment_server {
     /// Generated trait containing gRPC methods that should be implemented for use with EnrolmentServer.
     #[async_trait]
     pub trait Enrolment: std::marker::Send + std::marker::Sync + 'static {
-        /// What a chapter is asked to accept before it joins. Consumes nothing.
+        /// What a chapter is asked to accept before it joins. Consumes nothing. Needs no certificate.
         async fn look(
             &self,
             request: tonic::Request<super::LookRequest>,
         ) -> std::result::Result<tonic::Response<super::LookReply>, tonic::Status>;
-        /// Consumes the invitation. The same node may repeat it; another one is refused.
+        /// Consumes the invitation. The same key may repeat it; another one is refused. Needs no certificate.
         async fn enrol(
             &self,
             request: tonic::Request<super::EnrolRequest>,
         ) -> std::result::Result<tonic::Response<super::EnrolReply>, tonic::Status>;
+        /// A new certificate for the same key. Needs a certificate of this hub, which may have ended.
+        async fn renew(
+            &self,
+            request: tonic::Request<super::RenewRequest>,
+        ) -> std::result::Result<tonic::Response<super::RenewReply>, tonic::Status>;
+        /// Invites a further node into the caller's own chapter. Needs a certificate that is good.
+        async fn invite(
+            &self,
+            request: tonic::Request<super::InviteRequest>,
+        ) -> std::result::Result<tonic::Response<super::InviteReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct EnrolmentServer<T> {
@@ -348,6 +437,92 @@ pub mod enrolment_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EnrolSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/chapterhouse.enrolment.v1.Enrolment/Renew" => {
+                    #[allow(non_camel_case_types)]
+                    struct RenewSvc<T: Enrolment>(pub Arc<T>);
+                    impl<T: Enrolment> tonic::server::UnaryService<super::RenewRequest>
+                    for RenewSvc<T> {
+                        type Response = super::RenewReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RenewRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Enrolment>::renew(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RenewSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/chapterhouse.enrolment.v1.Enrolment/Invite" => {
+                    #[allow(non_camel_case_types)]
+                    struct InviteSvc<T: Enrolment>(pub Arc<T>);
+                    impl<T: Enrolment> tonic::server::UnaryService<super::InviteRequest>
+                    for InviteSvc<T> {
+                        type Response = super::InviteReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::InviteRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Enrolment>::invite(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = InviteSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

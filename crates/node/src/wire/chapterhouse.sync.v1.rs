@@ -715,8 +715,8 @@ pub mod sync_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Every call shows the link's token in the metadata `authorization: Bearer <hex>`. Authority is the parent's row for
-        /// that token: what the stream says of itself is not believed.
+        /// Needs a certificate of the parent's authority that is good. Authority is the parent's row for the key that the
+        /// handshake has proved: what the certificate and the stream say of themselves is not believed.
         pub async fn exchange(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::Frame>,
@@ -762,8 +762,8 @@ pub mod sync_server {
             >
             + std::marker::Send
             + 'static;
-        /// Every call shows the link's token in the metadata `authorization: Bearer <hex>`. Authority is the parent's row for
-        /// that token: what the stream says of itself is not believed.
+        /// Needs a certificate of the parent's authority that is good. Authority is the parent's row for the key that the
+        /// handshake has proved: what the certificate and the stream say of themselves is not believed.
         async fn exchange(
             &self,
             request: tonic::Request<tonic::Streaming<super::Frame>>,

@@ -10,7 +10,7 @@ CREATE TABLE node (
   incarnation BLOB NOT NULL,          -- UUID, drawn when this file was made or restored
   proof_key BLOB NOT NULL,            -- 32 bytes: what this node says to its children of documents is proved by it
   settings BLOB,                      -- doc_id of the network's settings, once they are known
-  address TEXT,                       -- where children reach it, as it last served: host:port
+  addresses TEXT NOT NULL DEFAULT '', -- where children reach it, as it last served: host:port, at most three, with commas between
   backed_up INTEGER,                  -- Unix ms of the newest backup that was made
   handed_over INTEGER,                -- Unix ms when it was handed over to another machine; NULL: it lives here
   checked INTEGER,                    -- Unix ms when sums and counters were last counted again
@@ -203,8 +203,13 @@ CREATE TABLE link (
   direction TEXT NOT NULL CHECK (direction IN ('up', 'down')),
   name TEXT NOT NULL,
   scope INTEGER NOT NULL,             -- the scope that both ends share, beside the network's
-  address TEXT,                       -- of the parent, http://host:port
-  token BLOB,                         -- up: the token; down: its SHA-256
+  addresses TEXT NOT NULL,            -- of the parent: host:port, at most three, with commas between; of a child: empty
+  pins BLOB NOT NULL,                 -- of the parent: SHA-256 of its authority's public key, at most three, 32 bytes each
+  certificate BLOB,                   -- up: what this node shows, DER; down: its serial number
+  expires INTEGER,                    -- Unix ms when that certificate ends
+  statement INTEGER,                  -- the version of the sharing statement that was accepted
+  accepted_by TEXT,                   -- by whom, as they call themselves
+  accepted INTEGER,                   -- Unix ms when
   state TEXT NOT NULL CHECK (state = 'connected' OR state = 'offline' OR state = 'refused' OR state = 'revoked'),
   detail TEXT NOT NULL DEFAULT '',
   last_exchange INTEGER,              -- Unix ms
@@ -212,6 +217,7 @@ CREATE TABLE link (
   wanted INTEGER NOT NULL DEFAULT 0   -- counts requests for an exchange at once
 ) STRICT;
 CREATE INDEX link_of_scope ON link (scope);
+CREATE INDEX link_revoked ON link (id) WHERE state = 'revoked';
 
 -- Cursors, moved in the transaction of the data that they cover.
 CREATE TABLE link_scope (
@@ -316,8 +322,13 @@ CREATE TABLE audit_counted (
 CREATE TABLE invite (
   secret BLOB PRIMARY KEY,            -- SHA-256, 32 bytes
   scope INTEGER NOT NULL,
+  made INTEGER NOT NULL,              -- Unix ms
+  made_by TEXT NOT NULL,              -- who invited, as they call themselves
+  link INTEGER,                       -- link.id of the chapter's node that invited; NULL: this hub did
   expires INTEGER NOT NULL,           -- Unix ms
-  used_by BLOB                        -- node id
+  used_by BLOB,                       -- node id
+  cancelled INTEGER,                  -- Unix ms
+  misused INTEGER NOT NULL DEFAULT 0  -- how often another node has shown it after that
 ) STRICT, WITHOUT ROWID;
 
 -- Changes that were not taken, for a person to read. Bounded, in all and for each link. A number is never used twice: a

@@ -1,0 +1,167 @@
+//! Nodes of chapters: inviting them, listing them, shutting them out; and the authority by which they know this hub.
+
+use std::path::{Path, PathBuf};
+
+use cli::{Config, Failure, InviteShape, Out, life, print_invite, read_passphrase, table};
+use node::{Inviting, Node, back_up_keys, public_addresses, put_back_keys, unlock_file};
+use serde_json::{Value, json};
+use store::{Direction, InviteRow, InviteStanding, LinkRow};
+use web::ago;
+
+use crate::arguments::{Ca, Invites, NodeCommand};
+
+pub(crate) fn invite(
+    node: &Node,
+    (slug, expires, address): (&str, &str, Option<&str>),
+    shape: InviteShape,
+    out: Out,
+    by: &str,
+) -> Result<(), Failure> {
+    let addresses = address.map(public_addresses).transpose()?;
+    let invite = node.invite(slug, &Inviting { addresses, life_ms: life(expires)?, by, link: None })?;
+    print_invite(&invite, shape, out)
+}
+
+pub(crate) fn invites(node: &Node, command: &Invites, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        Invites::List => list_invites(node, out),
+        Invites::Cancel { id } => {
+            let invite = node.cancel_invite(id, by)?;
+            out.result(&json!({"id": invite.number(), "cancelled": true}), || {
+                format!("the invitation {} into {} is taken back", invite.number(), invite.chapter)
+            });
+            Ok(())
+        }
+    }
+}
+
+fn list_invites(node: &Node, out: Out) -> Result<(), Failure> {
+    let (invites, now) = (node.read(|read| read.invites())?, node.now());
+    let one = |invite: &InviteRow| {
+        json!({
+            "id": invite.number(), "chapter": invite.slug, "state": invite.standing(now).word(), "made": invite.made,
+            "by": invite.made_by, "by_chapter": invite.link.is_some(), "expires": invite.expires,
+            "used_by": invite.used_by.map(|node| node.to_string()), "misused": invite.misused,
+        })
+    };
+    out.result(&json!({"invites": invites.iter().map(one).collect::<Vec<_>>()}), || {
+        let row = |invite: &InviteRow| {
+            let used = invite.used_by.map_or_else(String::new, |node| node.fingerprint());
+            let by = if invite.link.is_some() { "its own node" } else { "this hub" };
+            vec![
+                invite.number(),
+                invite.slug.clone(),
+                invite.standing(now).word().to_owned(),
+                invite.expires.for_people(),
+                format!("{} ({by})", invite.made_by),
+                used,
+                if invite.misused > 0 { format!("{} times by another key", invite.misused) } else { String::new() },
+            ]
+        };
+        let rows: Vec<Vec<String>> = invites.iter().map(row).collect();
+        if rows.is_empty() {
+            "nobody was invited yet".to_owned()
+        } else {
+            table(&["number", "chapter", "state", "good until", "by", "used by", "misused"], &rows)
+        }
+    });
+    Ok(())
+}
+
+pub(crate) fn run(node: &Node, command: &NodeCommand, out: Out, by: &str) -> Result<(), Failure> {
+    match command {
+        NodeCommand::List => list(node, out),
+        NodeCommand::Revoke { node: named } => {
+            let link = node.revoke_node(named, by)?;
+            let open = open_invites(node, &link)?;
+            out.result(&json!({"node": link.peer.to_string(), "revoked": true, "open_invites": open}), || {
+                format!("the node {} of {} is shut out. {}", link.peer.fingerprint(), link.name, left_words(open))
+            });
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn revoke_chapter(node: &Node, slug: &str, out: Out, by: &str) -> Result<(), Failure> {
+    let links = node.revoke_chapter(slug, by)?;
+    let ids: Vec<String> = links.iter().map(|link| link.peer.to_string()).collect();
+    out.result(&json!({"chapter": slug, "revoked": ids}), || {
+        format!("{} nodes of {slug} are shut out, and nobody is invited into it any more. {KEPT}", ids.len())
+    });
+    Ok(())
+}
+
+/// What shutting out does not do.
+const KEPT: &str = "Nothing is deleted: they keep what they have, and work on";
+
+fn left_words(open: usize) -> String {
+    let invited = "open invitations into this chapter are left: see `invites list`";
+    if open == 0 { KEPT.to_owned() } else { format!("{KEPT}. {open} {invited}") }
+}
+
+/// How many invitations into the chapter of a link can be used still.
+fn open_invites(node: &Node, link: &LinkRow) -> Result<usize, Failure> {
+    let (invites, now) = (node.read(|read| read.invites())?, node.now());
+    let open = |invite: &&InviteRow| invite.scope == link.scope && invite.standing(now) == InviteStanding::Open;
+    Ok(invites.iter().filter(open).count())
+}
+
+fn accepted(link: &LinkRow) -> Value {
+    link.accepted.as_ref().map_or(Value::Null, |it| json!({"version": it.version, "by": it.by, "at": it.at}))
+}
+
+fn list(node: &Node, out: Out) -> Result<(), Failure> {
+    let links: Vec<LinkRow> = node.read(|read| read.links())?;
+    let one = |link: &LinkRow| {
+        json!({
+            "node": link.peer.to_string(), "key": link.peer.fingerprint(), "chapter": link.name,
+            "direction": if link.direction == Direction::Up { "up" } else { "down" },
+            "state": link.standing.word(), "detail": link.detail, "last_exchange": link.last_exchange,
+            "pending": link.pending, "certificate_expires": link.expires, "accepted": accepted(link),
+        })
+    };
+    out.result(&json!({"nodes": links.iter().map(one).collect::<Vec<_>>()}), || {
+        let row = |link: &LinkRow| {
+            vec![
+                link.peer.fingerprint(),
+                link.name.clone(),
+                link.standing.word().to_owned(),
+                ago(link.last_exchange, node.now()),
+                link.expires.map_or_else(|| "-".to_owned(), |expires| expires.for_people()),
+            ]
+        };
+        let rows: Vec<Vec<String>> = links.iter().map(row).collect();
+        if rows.is_empty() {
+            "no node has joined yet".to_owned()
+        } else {
+            table(&["key", "chapter", "link", "last exchange", "certificate until"], &rows)
+        }
+    });
+    Ok(())
+}
+
+pub(crate) fn ca(directory: &Path, key_file: Option<PathBuf>, command: &Ca, out: Out) -> Result<(), Failure> {
+    let configured = Config::read(directory)?.ca_key_file;
+    let unlock = key_file.or(configured).unwrap_or_else(|| unlock_file(directory));
+    match command {
+        Ca::Backup { file, passphrase_file } => {
+            let given = passphrase_file.as_deref().map(|path| read_passphrase(Some(path))).transpose()?;
+            let printed = given.is_none();
+            let passphrase = back_up_keys(directory, &unlock, file, given)?;
+            let shown = printed.then(|| passphrase.to_string());
+            out.result(&json!({"file": file, "passphrase": shown}), || {
+                let kept = format!("{} holds the keys of this hub: keep it away from the hub", file.display());
+                let once = "It is shown this once and kept nowhere: keep it away from the file";
+                shown.as_ref().map_or_else(|| kept.clone(), |shown| format!("passphrase: {shown}\n{once}.\n{kept}"))
+            });
+        }
+        Ca::Restore { file, passphrase_file } => {
+            let passphrase = read_passphrase(passphrase_file.as_deref())?;
+            let pin = put_back_keys(directory, &unlock, file, &passphrase)?;
+            out.result(&json!({"data": directory, "authority": pin.to_string()}), || {
+                format!("the keys of the hub are in {}. Now: hub-node serve", directory.display())
+            });
+        }
+    }
+    Ok(())
+}
