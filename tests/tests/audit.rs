@@ -49,7 +49,7 @@ fn rows(node: &Node, what: &str) -> Vec<Value> {
 }
 
 /// Who did it, about whom, and more.
-fn row<'a>(row: &'a Value) -> (&'a str, &'a str, &'a str) {
+fn row(row: &Value) -> (&str, &str, &str) {
     let text = |name: &str| row[name].as_str().unwrap_or_default();
     (text("who"), text("about"), text("detail"))
 }

@@ -9,7 +9,7 @@ use engine::{FRAME_BYTES_MAX, LinkState};
 use hyper_util::rt::TokioIo;
 use model::{Digest, NodeId};
 use store::{LinkRow, LinkStanding, ParentAt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_rustls::TlsConnector;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
@@ -24,8 +24,8 @@ use crate::tls;
 use crate::wire::sync::sync_client::SyncClient;
 use crate::{ErrorKind, Node, NodeError, renew};
 
-/// How long is waited for the last word of a parent whose line has gone: it is under way already, or never comes.
-const LAST_WORD: Duration = Duration::from_millis(500);
+/// How long is waited for the last word of a parent whose line has gone, and for what it asks for, as a new certificate.
+const LAST_WORD: Duration = Duration::from_secs(3);
 /// How long a connection may take to open, its handshake included.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Frames that wait for the stream: more than the window holds batches and acks.
@@ -132,6 +132,7 @@ pub(crate) async fn exchange(
     let (outgoing, frames) = mpsc::channel(FRAMES_WAITING);
     let request = tonic::Request::new(ReceiverStream::new(frames));
     let (heard, incoming) = mpsc::channel(FRAMES_HEARD);
+    let over = Notify::new();
     // The hello goes with the call, not after its answer: one round trip less.
     let call = async {
         let mut frames = match tokio::time::timeout(CONNECT, client.exchange(request)).await {
@@ -150,6 +151,7 @@ pub(crate) async fn exchange(
             }
         }
         drop(heard);
+        over.notify_one();
         std::future::pending().await
     };
     tokio::pin!(call);
@@ -159,9 +161,11 @@ pub(crate) async fn exchange(
         never = renew::keep_fresh(node) => match never {},
     };
     // A line that goes may go before the parent's last word on it is heard.
-    match ended {
-        Ended::Broken(_) => tokio::time::timeout(LAST_WORD, call).await.unwrap_or(ended),
-        other => other,
+    let Ended::Broken(_) = ended else { return ended };
+    tokio::select! {
+        word = call => word,
+        () = over.notified() => ended,
+        () = tokio::time::sleep(LAST_WORD) => ended,
     }
 }
 
