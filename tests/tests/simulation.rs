@@ -9,18 +9,17 @@ const STEPS: usize = 1000;
 #[test]
 fn g3_g4_nodes_agree_after_cuts_crashes_and_repeats() {
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
-    let mut all = Seen::default();
-    for seed in 0..seeds {
-        match simulate(seed, STEPS) {
-            Ok((_, seen)) => {
-                all.compared += seen.compared;
-                all.joined += seen.joined;
-                all.turns += seen.turns;
-                all.waited += seen.waited;
-            }
-            Err(error) => panic!("{error:?}"),
-        }
-    }
+    let run = |seed| simulate(seed, STEPS).unwrap_or_else(|error| panic!("{error:?}")).1;
+    let all: Vec<Seen> = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|first| scope.spawn(move || (first..seeds).step_by(2).map(run).collect::<Vec<_>>()));
+        threads.into_iter().flat_map(|thread| thread.join().expect("every run stands")).collect()
+    });
+    let all = all.into_iter().fold(Seen::default(), |all, seen| Seen {
+        compared: all.compared + seen.compared,
+        joined: all.joined + seen.joined,
+        turns: all.turns + seen.turns,
+        waited: all.waited + seen.waited,
+    });
     assert!(all.compared > seeds, "restores and rollbacks are made good by comparing: {all:?} in {seeds} runs");
     let rare = [all.joined, all.turns, all.waited];
     assert!(seeds < SEEDS || rare.iter().all(|times| *times > 0), "every act comes about: {all:?} in {seeds} runs");

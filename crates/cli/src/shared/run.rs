@@ -72,7 +72,11 @@ fn people_table(people: &[PersonRow]) -> String {
             if person.state == store::DocState::ReadOnly {
                 return "left, read-only here".to_owned();
             }
-            format!("waiting ({})", person.waiting.as_deref().unwrap_or("-"))
+            match &person.waiting {
+                Some(reason) => format!("waiting ({reason})"),
+                None if person.elsewhere => "beside her home".to_owned(),
+                None => "waiting".to_owned(),
+            }
         });
         vec![short(her.id), her.display_name(), her.rung.to_string(), chapter]
     };

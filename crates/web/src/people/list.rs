@@ -93,7 +93,11 @@ pub(super) async fn page(
             name: person.supporter.display_name(),
             rung: settings.ladder.label(&person.supporter.rung).to_owned(),
             rung_class: format!("rung-{}", settings.ladder.position(&person.supporter.rung) + 1),
-            chapter: person.chapter_name.clone().unwrap_or_else(|| "waiting".to_owned()),
+            chapter: match &person.chapter_name {
+                Some(name) => name.clone(),
+                None if person.elsewhere => "beside her home chapter".to_owned(),
+                None => "waiting".to_owned(),
+            },
             place: place_of(&person.supporter),
             came: since(person.supporter.id.created_at(), now),
             conflict: !person.supporter.conflicts.is_empty(),

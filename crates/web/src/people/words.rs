@@ -58,7 +58,7 @@ pub(super) fn describe(event: &Event, her: &Supporter, ladder: &Ladder) -> Strin
             format!("Signed up {way}{}", source.as_ref().map_or_else(String::new, |source| format!(" ({source})")))
         }
         Body::Placement(fact) => match fact.chapter {
-            Some(_) => format!("Placed here: {}", fact.explanation),
+            Some(_) => format!("Placed: {}", fact.explanation),
             None => format!("Waiting: {}", fact.explanation),
         },
         Body::Attempt { how, result, line, .. } => {
