@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use cli::{Config, Failure, InviteShape, Out, life, print_invite, read_passphrase, table};
+use model::NodeId;
 use node::{Inviting, Node, back_up_keys, public_addresses, put_back_keys, unlock_file};
 use serde_json::{Value, json};
-use store::{Direction, InviteRow, InviteStanding, LinkRow};
+use store::{Direction, InviteRow, InviteStanding, LinkRow, LinkStanding};
 use web::ago;
 
 use crate::arguments::{Ca, Invites, NodeCommand};
@@ -73,9 +74,12 @@ pub(crate) fn run(node: &Node, command: &NodeCommand, out: Out, by: &str) -> Res
         NodeCommand::List => list(node, out),
         NodeCommand::Revoke { node: named } => {
             let link = node.revoke_node(named, by)?;
-            let open = open_invites(node, &link)?;
-            out.result(&json!({"node": link.peer.to_string(), "revoked": true, "open_invites": open}), || {
-                format!("the node {} of {} is shut out. {}", link.peer.fingerprint(), link.name, left_words(open))
+            let (open, brought) = (open_invites(node, &link)?, brought_in(node, &link)?);
+            let ids: Vec<String> = brought.iter().map(NodeId::to_string).collect();
+            let made = json!({"node": link.peer.to_string(), "revoked": true, "open_invites": open, "brought_in": ids});
+            out.result(&made, || {
+                let words = left_words(open, &brought);
+                format!("the node {} of {} is shut out. {words}", link.peer.fingerprint(), link.name)
             });
             Ok(())
         }
@@ -94,9 +98,24 @@ pub(crate) fn revoke_chapter(node: &Node, slug: &str, out: Out, by: &str) -> Res
 /// What shutting out does not do.
 const KEPT: &str = "Nothing is deleted: they keep what they have, and work on";
 
-fn left_words(open: usize) -> String {
-    let invited = "open invitations into this chapter are left: see `invites list`";
-    if open == 0 { KEPT.to_owned() } else { format!("{KEPT}. {open} {invited}") }
+fn left_words(open: usize, brought: &[NodeId]) -> String {
+    let mut words = KEPT.to_owned();
+    if open > 0 {
+        words.push_str(&format!(". {open} open invitations into this chapter are left: see `invites list`"));
+    }
+    if !brought.is_empty() {
+        let keys: Vec<String> = brought.iter().map(NodeId::fingerprint).collect();
+        words.push_str(&format!(". Nodes that it had invited are in still: {}", keys.join("; ")));
+    }
+    words
+}
+
+/// Which nodes came by an invitation that the node of a link had made, and are let in still.
+fn brought_in(node: &Node, link: &LinkRow) -> Result<Vec<NodeId>, Failure> {
+    let (invites, links) = node.read(|read| Ok((read.invites()?, read.links()?)))?;
+    let is_in = |id: &NodeId| links.iter().any(|it| it.peer == *id && it.standing != LinkStanding::Revoked);
+    let brought = invites.iter().filter(|invite| invite.link == Some(link.id)).filter_map(|invite| invite.used_by);
+    Ok(brought.filter(is_in).collect())
 }
 
 /// How many invitations into the chapter of a link can be used still.

@@ -272,6 +272,13 @@ fn a_chapter_invites_a_further_node_of_its_own_without_staff() {
     })
     .unwrap();
     refused(&la, &["invite", "--expires", "60d"], "a month at most");
+
+    // Whoever shuts out the first hears of the second: it came by that one's word.
+    let [first, second] =
+        [&la, &second].map(|node| node.json(&["status"]).unwrap()["node"].as_str().unwrap().to_owned());
+    let revoked = hub.json(&["node", "revoke", &first]).unwrap();
+    assert_eq!(revoked["brought_in"], serde_json::json!([second]));
+    assert_eq!(hub.json(&["node", "revoke", &second]).unwrap()["brought_in"], serde_json::json!([]));
 }
 
 #[test]
@@ -340,6 +347,8 @@ fn without_a_certificate_of_this_hub_one_may_look_and_nothing_else() {
     let mut client = EnrolmentClient::new(nobody);
     let looked = runtime.block_on(client.look(LookRequest { secret: vec![7; 16] })).unwrap_err();
     assert!(looked.message().contains("does not know this invitation"), "{looked}");
+    let long = runtime.block_on(client.look(LookRequest { secret: vec![7; 32 * 1024] })).unwrap_err();
+    assert_eq!(long.code(), Code::OutOfRange, "a stranger costs little memory: {long}");
     let request = NodeKey::draw().unwrap().request().unwrap();
     let renewed = runtime.block_on(client.renew(RenewRequest { request })).unwrap_err();
     assert_eq!(renewed.code(), Code::PermissionDenied);

@@ -105,6 +105,20 @@ fn guessing_is_slowed_down_for_any_name_and_says_how_long_to_wait() {
 }
 
 #[test]
+fn another_password_ends_the_wait_that_guesses_have_brought() {
+    let directory = TempDir::new().unwrap();
+    let hub = hub(directory.path());
+    add(&hub, "lee", "staff").unwrap();
+    for _ in 0..5 {
+        assert_eq!(knock(hub.http(), "lee", "wrong+password", "").unwrap().status, 422);
+    }
+    // Rows are written in the order in which they are asked for: after this one stand all failures.
+    Login::new(&hub, "kim", "staff").unwrap();
+    let made = hub.json(&["user", "passwd", "lee"]).unwrap();
+    enter(hub.http(), "lee", made["password"].as_str().unwrap(), "").unwrap();
+}
+
+#[test]
 fn guessing_from_one_address_is_slowed_down_and_a_trusted_proxy_says_which_it_is() {
     let directory = TempDir::new().unwrap();
     let mut hub = Node::hub(&directory.path().join("hub"));
@@ -175,6 +189,27 @@ fn a_session_ends_when_she_logs_out_when_it_is_old_and_when_her_login_goes() {
 }
 
 #[test]
+fn a_page_that_was_left_open_does_not_keep_a_session_alive() {
+    let directory = TempDir::new().unwrap();
+    let hub = hub(directory.path());
+    let lee = Login::new(&hub, "lee", "staff").unwrap();
+    let seen = || {
+        // As above: after this one stands what was asked for before it.
+        Login::new(&hub, "kim", "staff").unwrap();
+        hub.run(&["user", "remove", "kim"]).unwrap();
+        let database = Connection::open(hub.data.join(store::DATABASE_FILE)).unwrap();
+        let sql = "SELECT s.created - s.seen FROM session s JOIN user u ON u.id = s.user WHERE u.name = 'lee'";
+        database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    change(&hub, "UPDATE session SET seen = seen - 3600000");
+    let follows = [("Cookie", lee.cookie.as_str()), ("Sec-Fetch-Dest", "empty")];
+    assert_eq!(http::send(hub.http(), "GET", "/chapters", &follows, &[]).unwrap().status, 200);
+    assert_eq!(seen(), 3_600_000, "the page has asked, not she");
+    assert!(is_in(&hub, &lee.cookie));
+    assert!(seen() <= 0, "she was here");
+}
+
+#[test]
 fn what_the_browser_holds_is_closed_to_scripts_and_other_sites() {
     let directory = TempDir::new().unwrap();
     let mut hub = Node::hub(&directory.path().join("hub"));
@@ -192,7 +227,7 @@ fn what_the_browser_holds_is_closed_to_scripts_and_other_sites() {
 
     let through = |origin: &str| {
         let headers = [("Host", "hub.example.org"), ("Origin", origin), FORM];
-        let form = format!("name=lee&password={password}&next=%2F%2Fevil.example");
+        let form = format!("name=lee&password={password}&next=%2F%09%2Fevil.example");
         http::send(hub.http(), "POST", "/login", &headers, form.as_bytes()).unwrap()
     };
     let secure = through("https://hub.example.org");
@@ -247,6 +282,10 @@ fn a_hubs_administrator_needs_a_second_factor_and_each_code_works_once() {
     let next = code(&secret, 1);
     assert_eq!(try_with(&next).status, 303);
     assert_eq!(try_with(&next).status, 422, "it was used, too");
+    let failures = "SELECT failures FROM user WHERE name = 'root'";
+    let database = Connection::open(hub.data.join(store::DATABASE_FILE)).unwrap();
+    let counted = || Ok((database.query_row(failures, [], |row| row.get::<_, u32>(0))? == 1).then_some(()));
+    until("it counts as a failure, and those before it are over", counted).unwrap();
     let recovery = codes[4].to_lowercase().replace('-', " ");
     assert_eq!(try_with(&recovery).status, 303);
     assert_eq!(try_with(&recovery).status, 422, "a recovery code works once");
@@ -255,6 +294,25 @@ fn a_hubs_administrator_needs_a_second_factor_and_each_code_works_once() {
     let made = hub.json(&["user", "passwd", "root", "--without-second-factor"]).unwrap();
     let again = enter(hub.http(), "root", made["password"].as_str().unwrap(), "").unwrap();
     assert_eq!(with(&hub, &again, "/chapters").header("location"), Some("/account"), "it has to be set up again");
+}
+
+#[test]
+fn a_second_factor_goes_only_by_a_code_of_it() {
+    let directory = TempDir::new().unwrap();
+    let hub = hub(directory.path());
+    let lee = Login::new(&hub, "lee", "staff").unwrap();
+    let page = lee.get(hub.http(), "/account").unwrap().body;
+    let secret = between(&page, "name=\"secret\" value=\"", "\"").to_owned();
+    let posted = |path: &str, code: &str| {
+        let form = format!("secret={secret}&code={code}&password={}", lee.password);
+        lee.post(hub.http(), path, &form).unwrap()
+    };
+    assert_eq!(posted("/account/second", &code(&secret, 0)).status, 200);
+    let another = posted("/account/second", &code(&secret, 1));
+    assert!(another.status == 422 && another.body.contains("set up already"), "{another:?}");
+    assert_eq!(posted("/account/second/drop", "").status, 422, "her password is not enough");
+    assert_eq!(posted("/account/second/drop", &code(&secret, 1)).status, 303);
+    assert_eq!(knock(hub.http(), "lee", &lee.password, "").unwrap().status, 303);
 }
 
 #[test]

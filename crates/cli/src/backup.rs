@@ -38,6 +38,8 @@ pub(crate) fn restore(
             words.push_str(&format!(" as it was on {made}"));
         }
         words.push_str(". What it had told others since comes back from them at the next exchange");
+        let nodes = if kind == NodeKind::Hub { ", tokens, and nodes that were shut out since" } else { " and tokens" };
+        words.push_str(&format!(".\nLogins{nodes} are as they were then: look them through"));
         if let Some(before) = &restored.before {
             words.push_str(&format!(
                 ".\nThe database that stood there is kept as {}: delete it when you are sure",

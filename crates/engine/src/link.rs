@@ -211,7 +211,9 @@ struct Scope {
     patience: (u32, u32),
     /// Whether both ends were found to hold the same since something was last not taken.
     agreed: bool,
-    /// Whether the peer has shown in this conversation that it was not put back to before.
+    /// Whether the peer has shown in this conversation that its feed was not put back to before.
+    shown: bool,
+    /// Whether that was said: only once it is known how far the peer has read our feed.
     confirmed: bool,
 }
 
@@ -322,6 +324,7 @@ impl Link {
                 unconfirmed: false,
                 patience: (0, 0),
                 agreed: false,
+                shown: false,
                 confirmed: false,
                 local,
             };
@@ -412,6 +415,7 @@ impl Link {
         scope.sent = Some(from);
         scope.local.acknowledged = from;
         effects.push(Effect::Acknowledged(id, from, Vec::new()));
+        scope.say_confirmed(effects);
         Ok(())
     }
 
@@ -555,9 +559,8 @@ impl Link {
 
 impl Scope {
     fn confirm(&mut self, effects: &mut Vec<Effect>) {
-        if !std::mem::replace(&mut self.confirmed, true) {
-            effects.push(Effect::Confirmed(self.local.scope));
-        }
+        self.shown = true;
+        self.say_confirmed(effects);
     }
 
     /// The peer has acknowledged up to a row, and with it what comes next in batches without entries: no word of the peer

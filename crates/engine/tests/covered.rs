@@ -202,3 +202,22 @@ fn what_a_head_says_is_compared_once_the_batch_before_it_is_saved() {
     let effects = link.handle(saved(local(0, 5), &covering(4, 5)));
     assert!(agrees(&effects) && !looks(&effects), "{effects:?}");
 }
+
+/// A peer that was put back may stand where this end has read its feed, and have lost what it acknowledged.
+#[test]
+fn a_peer_is_trusted_only_once_it_is_known_how_far_it_has_read() {
+    let confirmed = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Confirmed(_)));
+    // The child has read all five rows of the parent, which says that it has read two of the child's four.
+    let mut link = greeted(child(), LocalScope { acknowledged: 4, ..local(4, 5) }, 5);
+    assert!(!confirmed(&link.handle(head(5, 5))), "its feed alone says nothing of ours");
+    let effects = link.handle(Event::CursorChecked(SCOPE, CursorVerdict::Good(2)));
+    let (at, told) = (|effect: &Effect| matches!(effect, Effect::Acknowledged(_, 2, _)), counted(&effects));
+    assert!(told == [2] && confirmed(&effects), "{effects:?}");
+    let trusted = effects.iter().position(|effect| matches!(effect, Effect::Confirmed(_)));
+    assert!(effects.iter().position(at) < trusted, "first what it has, then that it is trusted: {effects:?}");
+    assert!(!confirmed(&link.handle(head(5, 5))), "once");
+    // One that has to compare first is trusted after that.
+    let mut link = greeted(child(), local(4, 5), 5);
+    link.handle(head(5, 5));
+    assert!(!confirmed(&link.handle(Event::CursorChecked(SCOPE, CursorVerdict::Adrift))));
+}

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use store::{DATABASE_FILE, LEDGER_FILE};
 
 use crate::NodeError;
+use crate::files::PART_ENDING;
 use crate::lock::LOCK_FILE;
 
 /// The settings beside the database.
@@ -31,10 +32,14 @@ pub(crate) enum Belonging {
     Stays,
 }
 
-/// What a file is to the node, by its plain name; `None`: it is not the node's.
+/// What a file is to the node, by its plain name; `None`: it is not the node's. What a loss of power left of one of its
+/// files is its own, too: it may be half of a key.
 pub(crate) fn belonging(name: &str) -> Option<Belonging> {
     if name.contains('/') || name.starts_with('.') {
         return None;
+    }
+    if let Some(whole) = name.strip_suffix(PART_ENDING) {
+        return belonging(whole).map(|_| Belonging::Stays);
     }
     let moves = [CONFIG_FILE, LEDGER_FILE].contains(&name) || KEY_ENDINGS.iter().any(|ending| name.ends_with(ending));
     let stays = [DATABASE_PREFIX, REPLACED_PREFIX].iter().any(|prefix| name.starts_with(prefix));
@@ -90,11 +95,12 @@ mod tests {
     fn what_is_not_known_is_somebody_elses() {
         for name in ["list.csv", "serve.log", "../config.toml", "keys/node.pem", ".pem", "retired.json", LOCK_FILE] {
             assert_eq!(belonging(name), None, "{name}");
+            assert_eq!(belonging(&format!("{name}.part")), None, "half of {name}");
         }
         for name in ["config.toml", "erasures.jsonl", "node.key", "ca.pem", "ca.key.sealed", "ca.unlock"] {
             assert_eq!(belonging(name), Some(Belonging::Moves), "{name}");
         }
-        for name in [DATABASE_FILE, "chapterhouse.db-wal", "before-restore-1.db", MOVING_FILE] {
+        for name in [DATABASE_FILE, "chapterhouse.db-wal", "before-restore-1.db", MOVING_FILE, "node.key.part"] {
             assert_eq!(belonging(name), Some(Belonging::Stays), "{name}");
         }
         assert!(may_come(DATABASE_FILE) && may_come("node.key") && !may_come("chapterhouse.db-wal"));

@@ -34,6 +34,9 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// How long is waited between two looks who was revoked, however much is written: a tenth of what is promised.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// The longest message of whoever joins, in bytes: a request for a certificate has some hundreds. Anybody may send one.
+const ENROLMENT_BYTES_MAX: usize = 16 * 1024;
+
 /// What a node is told that is in no row.
 const NOT_ENROLLED: &str = "this node is not enrolled here: it needs an invitation";
 
@@ -49,7 +52,8 @@ where
         .max_concurrent_streams(STREAMS_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE));
-    let router = builder.add_service(sync).add_service(EnrolmentServer::new(children));
+    let enrolment = EnrolmentServer::new(children).max_decoding_message_size(ENROLMENT_BYTES_MAX);
+    let router = builder.add_service(sync).add_service(enrolment);
     if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await {
         tracing::error!(%error, "the port for children failed");
     }

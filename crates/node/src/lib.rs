@@ -64,7 +64,7 @@ pub use error::{Kind as ErrorKind, NodeError};
 pub use handover::{HandedOver, TakenOver, take_over};
 pub use invite::{Invite, InviteError};
 pub use limits::{Filled, SignUpGate, SignUpLimits};
-pub use logins::{Knock, SESSION_IDLE_MS, SESSION_LIFE_MS, SignInError, SignedIn, Who};
+pub use logins::{Knock, SESSION_IDLE_MS, SESSION_LIFE_MS, Showing, SignInError, SignedIn, Who};
 pub use merging::Joined;
 pub use network::{ChapterDraft, HubDraft, INVITE_LIFE_MS, Inviting};
 pub use node::{Node, Priority};

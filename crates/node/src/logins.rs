@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::{AuditKind, Digest, Login, Role, Timestamp};
 use sha2::{Digest as _, Sha256};
-use store::{NewAudit, Session, StoreError, Token, User};
+use store::{NewAudit, Session, StoreError, Token, Tx, User};
 use tokio::sync::Semaphore;
 
 use crate::audit::login_failed;
@@ -123,6 +123,15 @@ pub struct Who {
     pub second: bool,
 }
 
+/// By whom a session is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Showing {
+    /// She asks for something.
+    Herself,
+    /// A page that she left open asks whether something has moved: that is no use of hers, which would keep it alive.
+    HerPage,
+}
+
 pub(crate) fn hash_of(held: &str) -> Digest {
     Digest(Sha256::digest(held.as_bytes()).into())
 }
@@ -152,6 +161,20 @@ fn begun(name: &str, role: Role, agent: &str) -> (SignedIn, Session) {
     )
 }
 
+/// What a login's row says of failures.
+pub(crate) fn kept_of(user: &User) -> Failures {
+    Failures { count: user.failures.0, last: user.failures.1 }
+}
+
+/// Uses a code up; says whether it was still good.
+pub(crate) fn use_up(tx: &Tx<'_>, name: &str, code: Code) -> Result<bool, StoreError> {
+    match code {
+        Code::Unneeded => Ok(true),
+        Code::Step(step) => tx.use_step(name, step),
+        Code::Recovery(hash) => tx.use_recovery(name, &hash),
+    }
+}
+
 fn is_over(session: &Session, now: Timestamp) -> bool {
     now > session.ends || now.since(session.seen) > SESSION_IDLE_MS
 }
@@ -173,7 +196,8 @@ impl Node {
         working.await.map_err(|_| NodeError::ShuttingDown)?
     }
 
-    /// Whether it is she: her password, and a code where one is asked for. Each failure slows the next try down.
+    /// Whether it is she: her password, and a code where one is asked for, which is good but not used up yet. Each failure
+    /// slows the next try down.
     pub(crate) fn confirm(
         &self,
         name: &str,
@@ -183,34 +207,36 @@ impl Node {
     ) -> Result<(User, Code), SignInError> {
         let now = draw::now();
         let found = self.read(|read| read.user(name))?;
-        let kept = found.as_ref().map(|user| Failures { count: user.failures.0, last: user.failures.1 });
-        let (kept, none) = (kept.unwrap_or_default(), Failures::default());
+        let kept = found.as_ref().map(kept_of);
         let slowing = &self.0.logins.slowing;
-        let (by_name, by_address) = (Key::Name(name.to_owned()), address.map(Key::address));
-        let elsewhere = by_address.as_ref().map_or(0, |key| slowing.wait(key, none, now));
-        let wait = slowing.wait(&by_name, kept, now).max(elsewhere);
+        let elsewhere = address.map_or(0, |address| slowing.wait(&Key::address(address), Failures::default(), now));
+        let wait = slowing.wait(&Key::Name(name.to_owned()), kept.unwrap_or_default(), now).max(elsewhere);
         if wait > 0 {
             return Err(SignInError::Wait(u64::try_from(wait).unwrap_or(0).div_ceil(1000)));
         }
         let right = fits(password, found.as_ref().map(|user| user.password.as_str()))?;
         let of = |user: &User| code.map_or(Some(Code::Unneeded), |typed| code_of(user, typed, now));
         let code = found.as_ref().and_then(of);
-        let (source, said) = login_failed(found.as_ref().map(|_| name), now);
         if let (true, Some(user), Some(code)) = (right, found, code) {
-            slowing.forget(&by_name);
             return Ok((user, code));
         }
-        let count = slowing.failed(by_name, kept, now);
-        if let Some(address) = by_address {
-            slowing.failed(address, none, now);
+        self.failed(name, kept, address);
+        Err(SignInError::Wrong)
+    }
+
+    /// Counts a failure. Not waited for, and written for a name that nobody has, too: neither takes longer than the other.
+    pub(crate) fn failed(&self, name: &str, kept: Option<Failures>, address: Option<IpAddr>) {
+        let (slowing, now) = (&self.0.logins.slowing, draw::now());
+        let (source, said) = login_failed(kept.map(|_| name), now);
+        let count = slowing.failed(Key::Name(name.to_owned()), kept.unwrap_or_default(), now);
+        if let Some(address) = address {
+            slowing.failed(Key::address(address), Failures::default(), now);
         }
-        // Not waited for, and written for a name that nobody has, too: neither takes longer than the other.
         let name = name.to_owned();
         drop(self.write_later(move |tx| {
             tx.note_failures(&name, count, now)?;
             tx.audit_bounded(&source, &said)
         }));
-        Err(SignInError::Wrong)
     }
 
     /// Lets somebody in, or says no and nothing else.
@@ -226,23 +252,19 @@ impl Node {
         let (user, code) = self.confirm(&name, &knock.password, Some(&knock.code), knock.address)?;
         let (signed_in, session) = begun(&name, user.role, &knock.agent);
         let before = knock.before.as_deref().map(hash_of);
+        let (login, kept) = (name.clone(), kept_of(&user));
         let [logged_in, recovered] =
             [AuditKind::LoggedIn, AuditKind::SecondFactorChanged].map(|what| self.audit_by(what, &name));
         let entered = self.write(Priority::Interactive, move |tx| {
-            let good = match code {
-                Code::Unneeded => true,
-                Code::Step(step) => tx.use_step(&name, step)?,
-                Code::Recovery(hash) => tx.use_recovery(&name, &hash)?,
-            };
-            let now = session.created;
-            if !good {
-                let (source, said) = login_failed(Some(&name), now);
-                tx.audit_bounded(&source, &said)?;
+            // Somebody may have given her another password, or removed her, while this one was hashed.
+            let stands = tx.user(&name)?.is_some_and(|known| known.password == user.password);
+            if !stands || !use_up(tx, &name, code)? {
                 return Ok(false);
             }
             if matches!(code, Code::Recovery(_)) {
                 tx.audit(&recovered.detail("a recovery code was used"))?;
             }
+            let now = session.created;
             tx.note_failures(&name, 0, now)?;
             tx.forget_old_sessions(now, now.plus_millis(-SESSION_IDLE_MS))?;
             before.map_or(Ok(()), |before| tx.end_session(&before))?;
@@ -250,18 +272,26 @@ impl Node {
             tx.audit(&logged_in)?;
             Ok(true)
         })?;
-        if entered { Ok(signed_in) } else { Err(SignInError::Wrong) }
+        if entered {
+            let address = knock.address.map(Key::address);
+            self.0.logins.slowing.got_in(&Key::Name(login), address.as_ref());
+            Ok(signed_in)
+        } else {
+            // A code that was used is as a wrong one: who has seen it typed must not begin anew by it.
+            self.failed(&login, Some(kept), knock.address);
+            Err(SignInError::Wrong)
+        }
     }
 
     /// Whose session this is, if it is one that has not ended. Blocks.
     ///
     /// # Errors
     /// When the database can't be read.
-    pub fn who_holds(&self, id: &str) -> Result<Option<Who>, NodeError> {
+    pub fn who_holds(&self, id: &str, showing: Showing) -> Result<Option<Who>, NodeError> {
         let (hash, now) = (hash_of(id), draw::now());
         let found = self.read(|read| read.session(&hash))?;
         let Some(session) = found.filter(|session| !is_over(session, now)) else { return Ok(None) };
-        if now.since(session.seen) >= SEEN_EVERY_MS {
+        if showing == Showing::Herself && now.since(session.seen) >= SEEN_EVERY_MS {
             // Nobody waits for it: at worst the session ends a minute early.
             drop(self.write_later(move |tx| tx.touch_session(&hash, now)));
         }

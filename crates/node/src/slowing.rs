@@ -55,6 +55,12 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
+    /// Of what this process has seen and what the login's row says, the newer: another process may have given her another
+    /// password since, and with it a fresh beginning.
+    fn newer(self, kept: Self) -> Self {
+        if kept.last > self.last { kept } else { self }
+    }
+
     /// How many still count.
     fn counting(self, now: Timestamp) -> u32 {
         if now.since(self.last) > FORGOTTEN_MS { 0 } else { self.count }
@@ -78,10 +84,11 @@ impl Slowing {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long the next try has to wait, in ms. `kept` is what the login's row says, from before this process began.
+    /// How long the next try has to wait, in ms. `kept` is what the login's row says, from before this process began or from
+    /// another one.
     pub(crate) fn wait(&self, key: &Key, kept: Failures, now: Timestamp) -> i64 {
         let seen = self.counted().get(key).copied().unwrap_or_default();
-        seen.wait(key.free(), now).max(kept.wait(key.free(), now))
+        seen.newer(kept).wait(key.free(), now)
     }
 
     /// Counts a failure; gives how many there are now.
@@ -95,14 +102,19 @@ impl Slowing {
             }
         }
         let seen = counted.entry(key).or_default();
-        let count = seen.counting(now).max(kept.counting(now)).saturating_add(1);
+        let count = seen.newer(kept).counting(now).saturating_add(1);
         *seen = Failures { count, last: now };
         count
     }
 
-    /// She got in: what was counted of her name is over.
-    pub(crate) fn forget(&self, key: &Key) {
-        self.counted().remove(key);
+    /// She got in: what was counted of her name is over, and does not slow down others at her address: an office of people
+    /// who mistype would in the end wait for each other.
+    pub(crate) fn got_in(&self, name: &Key, address: Option<&Key>) {
+        let mut counted = self.counted();
+        let hers = counted.remove(name).unwrap_or_default().count;
+        if let Some(there) = address.and_then(|address| counted.get_mut(address)) {
+            there.count = there.count.saturating_sub(hers);
+        }
     }
 }
 
@@ -127,8 +139,29 @@ mod tests {
         assert_eq!(slowing.wait(&Key::Name("ana".to_owned()), none, NOW), 0, "others are not slowed down");
         let later = NOW.plus_millis(FORGOTTEN_MS + 1);
         assert_eq!(slowing.failed(lee.clone(), none, later), 1, "after an hour it begins anew");
-        slowing.forget(&lee);
+        slowing.got_in(&lee, None);
         assert_eq!(slowing.wait(&lee, none, later), 0);
+    }
+
+    #[test]
+    fn who_got_in_after_mistyping_does_not_slow_her_office_down() {
+        let (slowing, none) = (Slowing::default(), Failures::default());
+        let office = Key::address("192.0.2.1".parse().unwrap());
+        let fails = |name: &str| {
+            let key = Key::Name(name.to_owned());
+            slowing.failed(key.clone(), none, NOW);
+            slowing.failed(office.clone(), none, NOW);
+            key
+        };
+        for volunteer in 0..2 * FREE_OF_ADDRESS {
+            let key = fails(&format!("v{volunteer}"));
+            slowing.got_in(&key, Some(&office));
+        }
+        assert_eq!(slowing.wait(&office, none, NOW), 0);
+        for guess in 0..FREE_OF_ADDRESS {
+            fails(&format!("g{guess}"));
+        }
+        assert_eq!(slowing.wait(&office, none, NOW), WAIT_MS, "who does not get in is counted");
     }
 
     #[test]
@@ -136,7 +169,10 @@ mod tests {
         let (slowing, lee) = (Slowing::default(), Key::Name("lee".to_owned()));
         let kept = Failures { count: 7, last: NOW };
         assert_eq!(slowing.wait(&lee, kept, NOW), 20_000);
-        assert_eq!(slowing.failed(lee, kept, NOW), 8);
+        assert_eq!(slowing.failed(lee.clone(), kept, NOW), 8);
+        let changed = Failures { count: 0, last: NOW.plus_millis(1) };
+        assert_eq!(slowing.wait(&lee, changed, NOW.plus_millis(1)), 0, "she was given another password");
+        assert_eq!(slowing.failed(lee, changed, NOW.plus_millis(2)), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use model::{AuditKind, Digest, DocId, Login, Role};
 use store::{NodeKind, Token};
 
-use crate::logins::drawn_secret;
+use crate::logins::{drawn_secret, kept_of, use_up};
 use crate::password::Password;
 use crate::second::{self, SecondOffer};
 use crate::{Node, NodeError, Priority, SignInError, Who, draw};
@@ -81,11 +81,11 @@ impl Node {
         second: Second,
         by: &str,
     ) -> Result<(), NodeError> {
-        let (name, hash) = (login.to_string(), password.hash()?);
+        let (name, hash, at) = (login.to_string(), password.hash()?, draw::now());
         let [changed, gone] = [AuditKind::PasswordChanged, AuditKind::SecondFactorChanged]
             .map(|what| self.audit_by(what, by).detail(name.as_str()));
         self.write(Priority::Interactive, move |tx| {
-            tx.set_password(&name, &hash)?;
+            tx.set_password(&name, &hash, at)?;
             tx.end_sessions(&name, None)?;
             tx.audit(&changed)?;
             if second == Second::Stays {
@@ -154,9 +154,9 @@ impl Node {
     ) -> Result<(), SignInError> {
         self.hashing(move |node| {
             node.confirm(&who.by, &old, None, address)?;
-            let (hash, said) = (new.hash()?, node.audit_by(AuditKind::PasswordChanged, &who.by));
+            let (hash, at, said) = (new.hash()?, draw::now(), node.audit_by(AuditKind::PasswordChanged, &who.by));
             Ok(node.write(Priority::Interactive, move |tx| {
-                tx.set_password(&who.by, &hash)?;
+                tx.set_password(&who.by, &hash, at)?;
                 tx.end_sessions(&who.by, who.session.as_ref())?;
                 tx.audit(&said)
             })?)
@@ -176,7 +176,7 @@ impl Node {
     /// shown once.
     ///
     /// # Errors
-    /// When the password or the code is not right.
+    /// When the password or the code is not right, or there is one already: that has to be taken away first.
     pub async fn set_second(
         &self,
         who: Who,
@@ -189,7 +189,11 @@ impl Node {
             let secret = second::read_secret(&secret).ok_or_else(wrong)?;
             let typed: String = code.chars().filter(|c| !c.is_whitespace()).collect();
             let step = second::step_of(secret, &typed, draw::now()).ok_or_else(wrong)?;
-            node.confirm(&who.by, &password, None, address)?;
+            let (user, _) = node.confirm(&who.by, &password, None, address)?;
+            if user.totp.is_some() {
+                let words = "a second factor is set up already: take it away first";
+                return Err(NodeError::Refused(words.to_owned()).into());
+            }
             let (codes, hashes) = second::recovery_codes();
             let said = node.audit_by(AuditKind::SecondFactorChanged, &who.by).detail("on");
             node.write(Priority::Interactive, move |tx| {
@@ -202,18 +206,33 @@ impl Node {
         .await
     }
 
-    /// Takes somebody's own second factor away.
+    /// Takes somebody's own second factor away, with a code of it: whoever has her password and her open laptop alone does not.
     ///
     /// # Errors
-    /// When the password is not right.
-    pub async fn drop_second(&self, who: Who, password: String, address: Option<IpAddr>) -> Result<(), SignInError> {
+    /// When the password or the code is not right.
+    pub async fn drop_second(
+        &self,
+        who: Who,
+        (password, code): (String, String),
+        address: Option<IpAddr>,
+    ) -> Result<(), SignInError> {
         self.hashing(move |node| {
-            node.confirm(&who.by, &password, None, address)?;
+            let (user, code) = node.confirm(&who.by, &password, Some(&code), address)?;
             let said = node.audit_by(AuditKind::SecondFactorChanged, &who.by).detail("off");
-            Ok(node.write(Priority::Interactive, move |tx| {
+            let gone = node.write(Priority::Interactive, move |tx| {
+                if !use_up(tx, &who.by, code)? {
+                    return Ok(false);
+                }
                 tx.set_second(&who.by, None, &[])?;
-                tx.audit(&said)
-            })?)
+                tx.audit(&said)?;
+                Ok(true)
+            })?;
+            if gone {
+                Ok(())
+            } else {
+                node.failed(&user.name, Some(kept_of(&user)), address);
+                Err(SignInError::Wrong)
+            }
         })
         .await
     }

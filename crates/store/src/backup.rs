@@ -88,8 +88,9 @@ impl Store {
             }
         }
         private_file(&fresh)?;
-        let prepared =
-            copy_bytes(backup, &fresh).and_then(|()| prepare(&fresh, backup, (wanted, incarnation), &ledger, audit));
+        let prepared = copy_bytes(backup, &fresh)
+            .and_then(|()| prepare(&fresh, backup, (wanted, incarnation), &ledger, audit))
+            .and_then(|prepared| take_back_invites(&fresh, at).map(|()| prepared));
         let (node, made) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -170,6 +171,11 @@ pub(crate) fn prepare(
         tx.erase_again(ledger)?;
         Ok((tx.node()?, tx.backed_up()?))
     })
+}
+
+fn take_back_invites(fresh: &Path, at: Timestamp) -> Result<(), StoreError> {
+    let connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    Writer::new(connection).commit(|tx| tx.cancel_open_invites(at))
 }
 
 fn beside(path: &Path, extension: &str) -> PathBuf {

@@ -244,6 +244,12 @@ impl Tx<'_> {
         self.run("cancel invitations", sql, params![at.as_millis(), self.known_scope(chapter)?.id])
     }
 
+    /// Takes back every invitation that nobody has used as this database has it: in one that was put back, somebody may have.
+    pub(crate) fn cancel_open_invites(&self, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE invite SET cancelled = ? WHERE used_by IS NULL AND cancelled IS NULL";
+        self.run("cancel invitations", sql, params![at.as_millis()]).map(drop)
+    }
+
     /// Consumes an invitation and makes the link, in one step; the same node may repeat it.
     ///
     /// # Errors

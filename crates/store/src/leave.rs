@@ -19,7 +19,7 @@ use crate::{NodeKind, Read, StoreError, Tx};
 pub const LEAVES_A_DAY: u64 = 20;
 /// A day, in ms.
 pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
-/// How long a parent takes changes to what has left, after the child first heard of it, in ms: 30 days.
+/// How long a parent takes changes to what has left, after the child first heard of it or wrote one, in ms: 30 days.
 const LATE_CHANGES_MS: i64 = 30 * DAY_MS;
 /// The most documents that are let go in one transaction.
 const LET_GO_AT_ONCE: usize = 200;
@@ -113,16 +113,6 @@ impl Read<'_> {
                    + (SELECT count(*) FROM leaving WHERE step = 'going' AND at > ?1)";
         let today = self.number("count who left today", sql, params![at.as_millis() - DAY_MS])?;
         Ok(if today < LEAVES_A_DAY { "going" } else { "asks" })
-    }
-
-    /// Whether a link may still write what its scope no longer holds: until its receipt, and at most for 30 days.
-    pub(crate) fn may_write_late(&self, source: &Source<'_>, document: i64) -> Result<bool, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = ?2
-                     AND (l.told IS NULL OR l.told > ?3)
-                     AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.document = l.document AND r.link = ?4
-                                     AND r.what = 'left' AND r.epoch = l.epoch))";
-        let row = params![source.scope_row, document, source.at.as_millis() - LATE_CHANGES_MS, source.link.id.0];
-        Ok(self.number("look for a leave", sql, row)? > 0)
     }
 
     /// Whether what leaves a child's scope is safe where it goes.
@@ -225,6 +215,18 @@ impl Tx<'_> {
             self.put_leaving(scope, row.id, epoch, seq, at, "going")?;
         }
         Ok(())
+    }
+
+    /// Whether a link may still write what its scope no longer holds: until its receipt, and at most for 30 days.
+    pub(crate) fn may_write_late(&self, source: &Source<'_>, document: i64) -> Result<bool, StoreError> {
+        // Whoever writes is there to hear of it: one that never says that it has heard does not write for ever.
+        let sql = "UPDATE leaving SET told = ? WHERE scope = ? AND document = ? AND told IS NULL";
+        self.run("note who was told", sql, params![source.at.as_millis(), source.scope_row, document])?;
+        let sql = "SELECT EXISTS (SELECT 1 FROM leaving l WHERE l.scope = ?1 AND l.document = ?2 AND l.told > ?3
+                     AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.document = l.document AND r.link = ?4
+                                     AND r.what = 'left' AND r.epoch = l.epoch))";
+        let row = params![source.scope_row, document, source.at.as_millis() - LATE_CHANGES_MS, source.link.id.0];
+        Ok(self.number("look for a leave", sql, row)? > 0)
     }
 
     /// What leaves a child's scope stays there, read-only, until another one has it. One without a node is not waited for:

@@ -186,8 +186,11 @@ impl Tx<'_> {
             (Content::Receipt(receipt), _, Direction::Down) => {
                 self.take_receipt(source, entry.document, *receipt).map(Ok)
             }
-            (Content::Transfer(said), _, _) => self.take_transfer(source, entry.document, said),
-            _ => Ok(Err(NotTaken::not_yours("this flows in the other direction only"))),
+            // Who comes to a scope is given to whoever reads it: nobody goes into the network's.
+            (Content::Transfer(said), _, _) if source.scope_row == source.link.scope_row => {
+                self.take_transfer(source, entry.document, said)
+            }
+            _ => Ok(Err(NotTaken::not_yours("this flows in the other direction, or in another scope"))),
         }
     }
 
@@ -237,6 +240,18 @@ impl Tx<'_> {
         let sql = "UPDATE document SET heads = ?, dirty = ? WHERE id = ?";
         self.run("log a change", sql, params![join_hashes(&heads), change, row.id])?;
         Ok(Ok(()))
+    }
+
+    /// Whether this link may write the document: it is in the scope, and in the network's it is the chapter's own card.
+    fn may_write(&self, source: &Source<'_>, id: DocId, document: i64) -> Result<bool, StoreError> {
+        if !self.held_in(document)?.contains(&source.scope_row) {
+            return self.may_write_late(source, document);
+        }
+        if source.scope != ScopeId::NETWORK || source.link.direction == Direction::Up {
+            return Ok(true);
+        }
+        let sql = "SELECT count(*) FROM chapter WHERE scope = ? AND card = ?";
+        Ok(self.number("look for a card", sql, params![source.link.scope_row, id.as_bytes()])? > 0)
     }
 
     /// A change that is here already. A child that brings the first change of somebody in a comparison has had her: this node
@@ -546,18 +561,6 @@ impl Read<'_> {
         let sql = "SELECT EXISTS (SELECT 1 FROM change c JOIN assign a ON a.document = c.document AND a.scope = ?2
                    WHERE c.actor = (SELECT id FROM actor WHERE actor = ?1) AND a.state = 'held')";
         Ok(self.number("look for an actor", sql, params![actor, scope])? > 0)
-    }
-
-    /// Whether this link may write the document: it is in the scope, and in the network's it is the chapter's own card.
-    fn may_write(&self, source: &Source<'_>, id: DocId, document: i64) -> Result<bool, StoreError> {
-        if !self.held_in(document)?.contains(&source.scope_row) {
-            return self.may_write_late(source, document);
-        }
-        if source.scope != ScopeId::NETWORK || source.link.direction == Direction::Up {
-            return Ok(true);
-        }
-        let sql = "SELECT count(*) FROM chapter WHERE scope = ? AND card = ?";
-        Ok(self.number("look for a card", sql, params![source.link.scope_row, id.as_bytes()])? > 0)
     }
 
     /// The heads of a document as they are logged.

@@ -456,7 +456,12 @@ impl Tx<'_> {
         };
         match said.side {
             Side::Give => self.take_given(source, row, &new, said.epoch.cast_signed()),
-            Side::Take => self.take_asked(source, row, &new),
+            Side::Take => {
+                // Whoever asks, asks for itself, whatever name it gives: her chapter decides by that name.
+                let sql = "SELECT slug FROM chapter WHERE scope = ?";
+                let to = self.one("look for a chapter", sql, params![source.scope_row], |row| row.get(0))?;
+                self.take_asked(source, row, &NewTransfer { to, ..new })
+            }
         }
     }
 

@@ -163,13 +163,13 @@ impl Tx<'_> {
         }
     }
 
-    /// Gives a login another password.
+    /// Gives a login another password. Failures by the old one do not count any more, also at a process that serves.
     ///
     /// # Errors
     /// When there is no such login.
-    pub fn set_password(&self, name: &str, password: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE user SET password = ?, failures = 0 WHERE name = ? AND removed IS NULL";
-        one_login(name, self.run("change a password", sql, params![password, name])?)
+    pub fn set_password(&self, name: &str, password: &str, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE user SET password = ?, failures = 0, failed = ? WHERE name = ? AND removed IS NULL";
+        one_login(name, self.run("change a password", sql, params![password, at.as_millis(), name])?)
     }
 
     /// Removes a login and ends its sessions.

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint's exception for tests does not reach helper functions")]
 
-use model::{Digest, Incarnation, NodeId, ScopeId, Slug, Timestamp};
+use model::{AuditKind, Digest, Incarnation, NodeId, ScopeId, Slug, Timestamp};
 use store::{
-    Acceptance, Enrolling, InviteOutcome, LinkCertificate, LinkId, LinkStanding, NewChapter, NewInvite, NodeKind,
-    NodeRow, ProofKey, Read, ScopeRole, Store, StoreError, Writer,
+    Acceptance, Enrolling, InviteOutcome, LedgerRule, LinkCertificate, LinkId, LinkStanding, NewAudit, NewChapter,
+    NewInvite, NodeKind, NodeRow, ProofKey, Read, ScopeRole, Store, StoreError, Writer,
 };
 use tempfile::TempDir;
 
@@ -158,4 +158,22 @@ fn a_chapter_can_not_invite_without_end() {
     hub.invite(100, LA, None).unwrap();
     assert_eq!(hub.writer.commit(|tx| tx.cancel_invites(LA, LATER)).unwrap(), 21);
     hub.invite(101, LA, Some(link)).unwrap();
+}
+
+#[test]
+fn a_hub_that_was_put_back_lets_nobody_in_by_an_invitation_that_was_used_since() {
+    let mut hub = Hub::new();
+    hub.invite(7, LA, None).unwrap();
+    let elsewhere = TempDir::new().unwrap();
+    let (backup, node) = (elsewhere.path().join("backup.db"), elsewhere.path().join("node"));
+    hub.store.copy_to(&backup, AT).unwrap();
+    assert_eq!(hub.enrol(7, 2, AT), InviteOutcome::Enrolled(LA));
+    let life = (NodeKind::Hub, Incarnation::from_bytes([9; 16]));
+    let said = NewAudit::new(AuditKind::Restored, AT);
+    Store::restore(&node, &backup, life, (LedgerRule::MayBeMissing, AT), &said).unwrap();
+    let store = Store::open(&node, NodeKind::Hub).unwrap();
+    let mut back = Hub { writer: store.writer().unwrap(), store, _directory: elsewhere };
+    assert_eq!(back.enrol(7, 3, AT), InviteOutcome::Cancelled);
+    back.invite(8, LA, None).unwrap();
+    assert_eq!(back.enrol(8, 2, AT), InviteOutcome::Enrolled(LA), "who came by it comes again by a new one");
 }

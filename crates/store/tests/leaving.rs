@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "the lint's exception for tests does not reach helper functions")]
 
-use engine::{Batch, Claimed, Content, Cursor, CursorVerdict, Entry, Found, Look, Position, Receipt};
+use engine::{
+    Batch, Claimed, Content, Cursor, CursorVerdict, Entry, Found, Look, Position, Receipt, Side, Transfer,
+    TransferState,
+};
 use model::{
-    Digest, DocId, EraseId, EventId, Incarnation, Kind, Ladder, NodeId, ProposalId, ScopeId, SignUp, Slug, Timestamp,
-    TransferId,
+    Digest, DocId, EraseId, EventId, Incarnation, Kind, Ladder, NodeId, Personal, ProposalId, ScopeId, SignUp, Slug,
+    Timestamp, TransferId,
 };
 use record::{Record, Stamp, Write, Written, from_sign_up};
 use rusqlite::Connection;
@@ -178,10 +181,14 @@ impl Node {
 
     /// Takes what a peer's feed brings.
     fn take(&mut self, peer: u8, batch: Batch) {
+        assert_eq!(self.refused(peer, batch, AT), 0);
+    }
+
+    /// Takes what it can of what a peer's feed brings; gives how much it did not take.
+    fn refused(&mut self, peer: u8, batch: Batch, at: Timestamp) -> usize {
         let cursor = Cursor { incarnation: life(peer), position: batch.last };
         let (link, examined) = (self.link(peer), Examined::new(batch));
-        let saved = self.write(|tx| tx.log(&link, &examined, cursor, AT));
-        assert!(saved.refused.is_empty(), "{:?}", saved.refused);
+        self.write(|tx| tx.log(&link, &examined, cursor, at)).refused.len()
     }
 
     /// A peer has committed all of its feed, and was not put back to before.
@@ -471,4 +478,51 @@ fn whoever_was_erased_on_a_child_s_word_is_receipted_once_the_parent_asks() {
     la.take(HUB, asked());
     la.take(HUB, asked());
     assert_eq!(receipts(&la.page(HUB, LA, 0)), [Receipt::Erased { erasure }], "once");
+}
+
+#[test]
+fn who_never_says_that_it_has_heard_of_a_leave_writes_late_for_a_month_only() {
+    let (mut hub, mut mary) = (Node::hub(), made(10, "Mary"));
+    hub.join(SF_NODE, SF);
+    hub.add(&mary, &[LA]);
+    hub.move_to(mary.id, Some(SF));
+    let mut refused = |after: u64, name: &str, day: i64| {
+        let written = mary.record.edit(&[Write::field("family_name", name)], &stamp(20)).unwrap();
+        let late = batch(LA, after, vec![(mary.id, Content::Change { bytes: written.bytes })]);
+        hub.refused(LA_NODE, late, AT.plus_millis(day * DAY_MS))
+    };
+    assert_eq!(refused(0, "Browne", 40), 0, "it was away for long");
+    assert_eq!(refused(1, "Brown", 69), 0);
+    assert_eq!(refused(2, "Braun", 71), 1, "it has written so for a month");
+}
+
+#[test]
+fn whoever_asks_for_somebody_asks_for_itself_whatever_name_and_scope_it_gives() {
+    let (mut hub, mary, jo) = (Node::hub(), made(10, "Mary"), made(11, "Jo"));
+    hub.join(SF_NODE, SF);
+    hub.add(&mary, &[LA]);
+    hub.add(&jo, &[LA]);
+    let asks = |n: u8, to: &str| {
+        Content::Transfer(Transfer {
+            id: TransferId::from_parts(AT, [n; 10]),
+            side: Side::Take,
+            state: TransferState::Open,
+            epoch: 0,
+            to: to.to_owned(),
+            summary: Personal::default(),
+            text: "she moved here in May".into(),
+            agreed: true,
+            also: false,
+            her_word: false,
+            at: AT,
+        })
+    };
+    // Another chapter's name, or the network's, would be what her chapter is asked to agree to.
+    hub.take(SF_NODE, batch(SF, 0, vec![(mary.id, asks(1, "oakland"))]));
+    let listed = hub.read(|read| read.transfers(10));
+    assert_eq!((listed.len(), listed[0].to.as_str()), (1, "sf"));
+    // What comes into the network's scope would go to everybody.
+    let everywhere = batch(ScopeId::NETWORK, 0, vec![(jo.id, asks(2, "sf"))]);
+    assert_eq!(hub.refused(SF_NODE, everywhere, AT), 1);
+    assert_eq!(hub.read(|read| read.transfers(10)).len(), 1);
 }

@@ -45,6 +45,14 @@ async function follow() {
   }
 }
 if (regions.length > 0 && "EventSource" in window) {
-  new EventSource("/live").addEventListener("moved", follow);
+  const live = new EventSource("/live");
+  live.addEventListener("moved", follow);
+  // What moved while the line was down was said to nobody.
+  let down = false;
+  live.addEventListener("error", () => (down = true));
+  live.addEventListener("open", () => {
+    if (down) follow();
+    down = false;
+  });
   document.addEventListener("visibilitychange", follow);
 }

@@ -1,6 +1,7 @@
 //! One's own account: password, second factor, sessions, one's own record.
 //!
-//! **Invariant:** a program's token has no account; what changes how somebody logs in asks for her password again.
+//! **Invariant:** a program's token has no account; what changes how somebody logs in asks for her password again, and what
+//! takes her second factor away for a code of it.
 
 use askama::Template;
 use axum::Extension;
@@ -179,7 +180,8 @@ async fn drop_second(
     Extension(who): Extension<Who>,
     form: Form,
 ) -> Result<Response, WebError> {
-    let result = site.node.drop_second(who.clone(), text(&form, "password"), visit.from).await;
+    let typed = (text(&form, "password"), text(&form, "code"));
+    let result = site.node.drop_second(who.clone(), typed, visit.from).await;
     done(site, who, visit, result).await
 }
 

@@ -61,10 +61,11 @@ struct Wanted {
     token: String,
 }
 
-/// Only a path of this node is gone to after a login.
+/// Only a path of this node is gone to after a login. Browsers leave tabs and ends of lines out of an address, so that
+/// `/<tab>/evil.example` would be another site: whatever is no visible letter of ASCII is no path.
 fn local(next: &str) -> &str {
-    let plain = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
-    if plain { next } else { "/" }
+    let visible = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if next.starts_with('/') && !next.starts_with("//") && visible { next } else { "/" }
 }
 
 fn agent(headers: &HeaderMap) -> String {
@@ -200,6 +201,9 @@ mod tests {
         assert_eq!(local("/people?query=mary"), "/people?query=mary");
         for elsewhere in ["", "people", "//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nb"] {
             assert_eq!(local(elsewhere), "/", "{elsewhere:?}");
+        }
+        for stripped in ["/\t/evil.example", "/\n/evil.example", "/ /evil.example", "/caf\u{e9}"] {
+            assert_eq!(local(stripped), "/", "{stripped:?}");
         }
     }
 }

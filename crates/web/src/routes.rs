@@ -13,7 +13,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{MethodRouter, get, options, post};
 use model::{Right, Role};
-use node::{NodeError, Who};
+use node::{NodeError, Showing, Who};
 
 use crate::guard::Visit;
 use crate::{Problem, WebError};
@@ -108,7 +108,7 @@ impl<S: Clone + Send + Sync + 'static> Pages<S> {
 /// What a request shows of who asks.
 enum Shown {
     Nothing,
-    Session(String),
+    Session(String, Showing),
     Token(String),
 }
 
@@ -117,14 +117,17 @@ fn shown(headers: &HeaderMap, visit: &Visit) -> Shown {
         // What is no text is no token of ours.
         return Shown::Token(token.to_str().unwrap_or_default().to_owned());
     }
-    visit.held(headers).map_or(Shown::Nothing, Shown::Session)
+    // Browsers say so of what a script asks for: ours follows what moves.
+    let by_script = headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
+    let showing = if by_script { Showing::HerPage } else { Showing::Herself };
+    visit.held(headers).map_or(Shown::Nothing, |id| Shown::Session(id, showing))
 }
 
 async fn who(shown: Shown, visit: &Visit) -> Result<Option<Who>, Problem> {
     let door = Arc::clone(&visit.door);
     let asked = match shown {
         Shown::Nothing => return Ok(None),
-        Shown::Session(id) => tokio::task::spawn_blocking(move || door.node.who_holds(&id)).await,
+        Shown::Session(id, showing) => tokio::task::spawn_blocking(move || door.node.who_holds(&id, showing)).await,
         Shown::Token(token) => tokio::task::spawn_blocking(move || door.node.who_shows(&token)).await,
     };
     asked.unwrap_or(Err(NodeError::ShuttingDown)).map_err(|error| Problem::from(&error))

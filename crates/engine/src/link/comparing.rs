@@ -174,12 +174,21 @@ impl Link {
 }
 
 impl Scope {
+    /// Says so once, and after the peer's cursor into our feed was taken over: a peer that was put back may have lost what it
+    /// had acknowledged although its own feed has not moved since.
+    pub(super) fn say_confirmed(&mut self, effects: &mut Vec<Effect>) {
+        if self.shown && self.sent.is_some() && !std::mem::replace(&mut self.confirmed, true) {
+            effects.push(Effect::Confirmed(self.local.scope));
+        }
+    }
+
     /// The own feed goes on after a position: what came before it was compared.
     fn feed_from(&mut self, position: Position, effects: &mut Vec<Effect>) {
         self.adrift = false;
         self.sent = Some(position.seq);
         self.local.acknowledged = position.seq;
         effects.push(Effect::Acknowledged(self.local.scope, position.seq, Vec::new()));
+        self.say_confirmed(effects);
     }
 
     /// The peer's feed goes on after a position.

@@ -93,7 +93,7 @@ CREATE TABLE leaving (
   epoch INTEGER NOT NULL,             -- of the assignment that took this one's place
   seq INTEGER NOT NULL,               -- a child's scope: the row that says so; the own scope: its last row when it came
   at INTEGER NOT NULL,                -- Unix ms
-  told INTEGER,                       -- Unix ms when a node of the child first acknowledged that row
+  told INTEGER,                       -- Unix ms when a node of the child first acknowledged that row, or wrote after it
   taker INTEGER,                      -- scope.id where it has not come yet, or the own scope: somewhere at the parent; NULL: it is safe
   taker_seq INTEGER,                  -- a child's scope: the row of that feed that brings it
   step TEXT NOT NULL CHECK (step = 'going' OR step = 'asks' OR step = 'disputed'),
@@ -253,7 +253,7 @@ CREATE TABLE user (
   recovery BLOB NOT NULL DEFAULT x'', -- SHA-256 of each recovery code that was not used, 32 bytes each
   supporter INTEGER,                  -- document.id of her own record; NULL: not tied
   failures INTEGER NOT NULL DEFAULT 0,  -- since the last one that was too long ago to count, or since she logged in
-  failed INTEGER,                     -- Unix ms of the last of them
+  failed INTEGER,                     -- Unix ms of the last of them, or since when there is none
   created INTEGER NOT NULL,           -- Unix ms
   removed INTEGER                     -- Unix ms; NULL: she may log in
 ) STRICT;
