@@ -155,4 +155,8 @@ fn a_parent_can_not_empty_a_chapter() {
     // And it may let somebody go.
     la.run(&["transfers", "take", &ids[0]]).unwrap();
     until_said(&hub, &la, "she has gone", |listed| listed["gone"].as_array().map_or(0, Vec::len) == 1);
+    hub.run(&["chapter", "revoke", "la"]).unwrap();
+    assert_eq!(la.try_run(&["sync"]).unwrap().code, 4, "it is shut out");
+    assert_eq!(la.json(&["status"]).unwrap()["supporters"], PEOPLE - 1, "and keeps all the others");
+    assert!(la.json(&["people", "show", &ids[PEOPLE - 1]]).unwrap()["given_name"].is_string());
 }
