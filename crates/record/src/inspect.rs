@@ -3,6 +3,7 @@
 //! **Invariant:** whatever passes here is a change of our grammar: root keys, scalars, an honest place in its history.
 //! What only a load can find is found in [`crate::fold()`].
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::legacy::{Key as AutomergeKey, ObjectId, OpType};
@@ -10,10 +11,14 @@ use automerge::{Change, ScalarValue};
 use model::{ActorId, Digest, DocId, Key, KeyError};
 use sha2::{Digest as _, Sha256};
 
+use crate::runs::claimed;
+
 /// The largest change, in bytes: four times the largest sign-up, so that no honest act comes near.
 pub const CHANGE_BYTES_MAX: usize = 256 * 1024;
 /// The most operations in one change: a sign-up with every list full has some 270.
 pub const OPERATIONS_MAX: usize = 1000;
+/// The most values that one change replaces: ten for each operation. More stand in no field that people wrote.
+const REPLACED_MAX: u64 = 10 * OPERATIONS_MAX as u64;
 /// The longest message, in bytes: `<8 hex>/<login>`.
 pub const MESSAGE_BYTES_MAX: usize = 64;
 /// A counter that no honest document reaches; `u32::MAX` makes every later edit panic.
@@ -37,6 +42,9 @@ pub enum Refusal {
     /// No operations, or too many.
     #[error("a change of {0} operations; it may have 1 to {OPERATIONS_MAX}")]
     Operations(usize),
+    /// Too many values taken away.
+    #[error("a change that replaces {0} values; it may replace at most {REPLACED_MAX}")]
+    Replaced(u64),
     /// Something else than a put or a delete of a scalar in the root.
     #[error("an operation is not a put of a scalar or a delete in the root")]
     NotFlat,
@@ -166,6 +174,13 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected, Refusal> {
     if bytes.get(8) != Some(&1) {
         return Err(Refusal::NotAChange);
     }
+    let claimed = claimed(bytes).ok_or(Refusal::NotAChange)?;
+    if claimed.operations > OPERATIONS_MAX as u64 {
+        return Err(Refusal::Operations(usize::try_from(claimed.operations).unwrap_or(usize::MAX)));
+    }
+    if claimed.replaced > REPLACED_MAX {
+        return Err(Refusal::Replaced(claimed.replaced));
+    }
     catch_unwind(AssertUnwindSafe(|| read(bytes))).unwrap_or(Err(Refusal::NotAChange))
 }
 
@@ -198,6 +213,12 @@ fn read(bytes: &[u8]) -> Result<Inspected, Refusal> {
         document: None,
         kind: None,
     };
+    // Each is looked up: what is named a thousand times costs a thousand times.
+    let once = inspected.deps.iter().collect::<BTreeSet<_>>().len() == inspected.deps.len()
+        && inspected.other_actors.iter().collect::<BTreeSet<_>>().len() == inspected.other_actors.len();
+    if !once {
+        return Err(Refusal::NotAChange);
+    }
     let first = inspected.deps.is_empty();
     for operation in &change.decode().operations {
         let (key, text) = flat(operation)?;

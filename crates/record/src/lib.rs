@@ -11,6 +11,7 @@ mod other;
 mod rebuild;
 mod record;
 mod register;
+mod runs;
 mod view;
 mod write;
 mod wrote;
