@@ -7,6 +7,7 @@ use model::{DocId, EventId, Ladder, RungId, ScopeId, Supporter, as_one};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
 use crate::document::DocState;
+use crate::home::ELSEWHERE;
 use crate::rows::ID_DIGITS_MIN;
 use crate::same::WAITS;
 use crate::{Read, StoreError};
@@ -76,7 +77,7 @@ pub struct Resolved {
     pub event: Option<EventId>,
 }
 
-const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home = -2,
+const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home,
   (SELECT group_concat(g.slug, ' ') FROM assign a JOIN chapter g ON g.scope = a.scope
    WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held') FROM supporter v
   JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home LEFT JOIN chapter c ON c.scope = v.home";
@@ -108,7 +109,7 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
         supporter,
         chapter: row.get::<_, Option<[u8; 16]>>(1)?.map(ScopeId::from_bytes),
         chapters: slug.iter().map(String::as_str).chain(guest.split_whitespace()).map(str::to_owned).collect(),
-        elsewhere: row.get::<_, Option<bool>>(7)?.unwrap_or(false),
+        elsewhere: row.get::<_, Option<i64>>(7)? == Some(ELSEWHERE),
         slug,
         chapter_name: row.get(3)?,
         waiting: row.get(4)?,

@@ -3,6 +3,7 @@
 use model::{DocId, ScopeId};
 use rusqlite::params;
 
+use crate::home::ELSEWHERE;
 use crate::same::WAITS;
 use crate::{Read, StoreError};
 
@@ -38,14 +39,16 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn tally(&self) -> Result<Tally, StoreError> {
-        let sql = "SELECT substr(name, 6), sum(value) FROM counter WHERE name LIKE 'rung/%' AND scope != -2 GROUP BY name HAVING sum(value) > 0";
-        let rungs: RungCounts = self.all("read counters", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let sql = "SELECT substr(name, 6), sum(value) FROM counter WHERE name LIKE 'rung/%' AND scope != ? GROUP BY name HAVING sum(value) > 0";
+        let rungs: RungCounts =
+            self.all("read counters", sql, params![ELSEWHERE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let conflicts = "SELECT coalesce(sum(value), 0) FROM counter WHERE name = 'conflicts' AND scope != ?";
         let count = |sql: &str| self.number("count", sql, []);
         Ok(Tally {
             supporters: rungs.iter().map(|(_, count)| count).sum(),
             rungs,
             waiting: count("SELECT coalesce(sum(value), 0) FROM counter WHERE scope = 0 AND name LIKE 'rung/%'")?,
-            conflicts: count("SELECT coalesce(sum(value), 0) FROM counter WHERE name = 'conflicts' AND scope != -2")?,
+            conflicts: self.number("count", conflicts, params![ELSEWHERE])?,
             proposals: count("SELECT count(*) FROM proposal WHERE state = 'open'")?,
             quarantined: count("SELECT count(*) FROM quarantine")?,
             refused: count("SELECT count(*) FROM refused WHERE why != 'missing'")?,
