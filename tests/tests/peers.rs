@@ -1,258 +1,69 @@
 //! Hostile and broken peers on a real hub: each costs the hub a bounded amount of memory, and nobody else anything.
 //!
-//! **Invariant:** the hostile peer is a chapter that has joined, so that its key and certificate get it past the handshake
-//! and the row. Its frames are written here by the generated code of `proto/`: the engine would not say them. Beside it an
-//! honest chapter has its link open all along.
+//! What they can read and write is in `isolation.rs`, and every limit of a frame in `limits.rs`.
 
-use std::fs;
 use std::thread;
 
-use engine::{BATCH_BYTES_AIMED, FRAME_BYTES_MAX, PROTOCOL, WINDOW_BYTES};
-use model::ScopeId;
-use node::{NodeKey, channel_to};
+use engine::{BATCH_BYTES_AIMED, FRAME_BYTES_MAX, WINDOW_BYTES};
+use model::{DocId, Kind as DocumentKind, Timestamp};
 use prost::Message as _;
 use prost::bytes::Bytes;
-use store::{NodeKind, Store};
-use tempfile::TempDir;
-use tests::harness::{Node, PATIENCE, until};
-use tests::http;
-use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
-use tonic::transport::{Channel, Endpoint};
-use wire::frame::Kind;
-use wire::sync_client::SyncClient;
-use wire::{Ack, Batch, Entry, Frame, Hello, Position, ScopeHello, entry};
+use record::{Record, Stamp, Value, Write};
+use tests::harness::{PATIENCE, until};
+use tests::peer::wire::frame::Kind;
+use tests::peer::wire::sync_client::SyncClient;
+use tests::peer::wire::{Ack, Batch, Entry, Frame, Refused, RefusedWhy, entry};
+use tests::peer::{Cast, Peer, batch_in, frame, position};
+use tonic::transport::Channel;
+use tonic::{Response, Streaming};
 
-#[rustfmt::skip]
-#[path = "../../crates/node/src/wire/chapterhouse.sync.v1.rs"]
-#[allow(clippy::all, clippy::pedantic, clippy::wildcard_enum_match_arm, dead_code, missing_docs, unreachable_pub, reason = "generated")]
-mod wire;
-
-const SIGN_UP: &str = "/api/v1/people/person_signup_helper";
-/// What a peer may cost the hub, in KiB: a window at either end, and the page caches of the connections that serve it.
-const GROWTH_KIB_MAX: u64 = 64 * 1024;
 /// People of the hostile chapter where its feed has to be longer than the window: about 1.5 KiB each.
 const PEOPLE: usize = 5_000;
-/// What the peer's end takes from the network while nobody reads there, in bytes: HTTP/2's own default.
-const STREAM_WINDOW_BYTES: u32 = 65_535;
-/// Frames that wait for the peer's stream: few, so that a hub that hangs up is noticed soon.
-const FRAMES_WAITING: usize = 4;
 /// What a peer tries to send, in bytes, where it is to be cut off.
 const GIGABYTE: usize = 1 << 30;
 /// What may have left the peer's hands before it is: the buffers of both ends.
 const TAKEN_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Batches of a flood that the hub has answered before the peer is content.
 const FLOOD_ANSWERS: usize = 20_000;
-/// Streams that one peer opens beside each other.
-const STREAMS: usize = 60;
+/// Acks of a flood, and how many refusals of 1 KB each of them has: 150 MB.
+const FLOOD_ACKS: usize = 300;
+const REFUSALS: u64 = 500;
+/// What is written to one record, in changes of as many bytes: 80 MB, where a record may have half of one.
+const FLOOD_CHANGES: usize = 400;
+const FLOOD_CHANGE_BYTES: usize = 200 * 1024;
+/// What that may cost, in KiB: with the page cache of the connection that writes, which is 64 MiB then.
+const FLOOD_GROWTH_KIB_MAX: u64 = 224 * 1024;
+/// Connections that one chapter tries to open, and how many a hub takes of one key.
+const CONNECTIONS: usize = 40;
+const OF_A_KEY_MAX: usize = 32;
+/// Streams that it opens on those.
+const STREAMS: usize = 1_000;
 
-/// A hub that serves, an honest chapter whose link is open, and a chapter that has joined and whose key is misused.
-struct Cast {
-    hub: Node,
-    honest: Node,
-    hostile: Node,
-    runtime: Runtime,
-    /// The most memory that the hub had used when everything honest was done, in KiB.
-    peak_kib: u64,
-    posted: usize,
-    _directory: TempDir,
+/// Rows that bring nothing: all that came from the receiver.
+fn rows(peer: &Peer, after: u64, last: u64) -> Batch {
+    Batch { scope: peer.scope.clone(), after, last: Some(position(last)), ..Batch::default() }
 }
 
-impl Cast {
-    /// Everybody, with so many people in the hostile chapter.
-    fn assemble(people: usize) -> Self {
-        let directory = TempDir::new().unwrap();
-        let mut hub = Node::hub(&directory.path().join("hub"));
-        hub.run(&["init", "--name", "Test", "--country", "US"]).unwrap();
-        hub.run(&["chapter", "add", "honest", "--name", "Honest", "--postal", "9*"]).unwrap();
-        hub.run(&["chapter", "add", "hostile", "--name", "Hostile", "--postal", "6*"]).unwrap();
-        if people > 0 {
-            let file = directory.path().join("people.csv");
-            let line = |n| format!("Given{n},Family{n},p{n}@example.org,2135551234,60601,US\n");
-            let head = "given_name,family_name,email,phone,postal_code,country\n".to_owned();
-            fs::write(&file, head + &(0..people).map(line).collect::<String>()).unwrap();
-            hub.run(&["signup", "import", file.to_str().unwrap()]).unwrap();
-        }
-        hub.serve().unwrap();
-        let [mut honest, hostile] = ["honest", "hostile"].map(|slug| {
-            let chapter = Node::chapter(&directory.path().join(slug));
-            let invite = hub.run(&["invite", slug]).unwrap();
-            chapter.run(&["join", &invite, "--accept-statement"]).unwrap();
-            chapter
-        });
-        honest.serve().unwrap();
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let mut cast = Self { hub, honest, hostile, runtime, peak_kib: 0, posted: 0, _directory: directory };
-        cast.a_sign_up_arrives();
-        cast.peak_kib = peak_kib(&cast.hub);
-        cast
-    }
-
-    /// Somebody signs up, and the honest chapter has her, over the link that was open all along.
-    fn a_sign_up_arrives(&mut self) {
-        self.posted += 1;
-        let email = format!("new{}@example.org", self.posted);
-        let body = format!(
-            r#"{{"person":{{"given_name":"New","email_addresses":[{{"address":"{email}"}}],"postal_addresses":[{{"postal_code":"90012","country":"US"}}]}}}}"#
-        );
-        assert_eq!(http::post_json(self.hub.http(), SIGN_UP, &body).unwrap().status, 200);
-        until("a sign-up has arrived", || {
-            let listed = self.honest.json(&["people", "list", "--query", &email])?;
-            Ok(listed["people"].as_array().is_some_and(|people| !people.is_empty()).then_some(()))
-        })
-        .unwrap();
-        assert!(!self.honest.log().contains("is down"), "the honest link went: {}", self.honest.log());
-    }
-
-    /// What the peer did is over or still goes on: the honest chapter does not notice, and the hub's memory is bounded.
-    fn goes_on(&mut self) {
-        self.a_sign_up_arrives();
-        self.honest.stop().unwrap();
-        self.honest.run(&["sync"]).unwrap();
-        let ours = self.honest.run(&["state-hash"]).unwrap();
-        assert_eq!(ours, self.hub.run(&["state-hash", "--scope", "honest"]).unwrap());
-        let grown = peak_kib(&self.hub).saturating_sub(self.peak_kib);
-        assert!(grown < GROWTH_KIB_MAX, "the hub grew by {grown} KiB");
-    }
-
-    /// What the hub's audit log says that was refused, the newest first.
-    fn attempts(&self) -> Vec<String> {
-        let log = self.hub.json(&["audit"]).unwrap();
-        let refused = log["audit"].as_array().unwrap().iter().filter(|row| row["what"] == "refused");
-        refused.map(|row| row["detail"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// A word on the hostile link, as the hub's organiser reads it.
-    fn hostile_link(&self, word: &str) -> anyhow::Result<String> {
-        let status = self.hub.json(&["status"])?;
-        let links = status["links"].as_array().cloned().unwrap_or_default();
-        let hostile = links.iter().find(|link| link["name"] == "Hostile");
-        Ok(hostile.and_then(|link| link[word].as_str()).unwrap_or_default().to_owned())
-    }
-}
-
-/// The most memory that a node's process has ever used, in KiB.
-fn peak_kib(node: &Node) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", node.pid().unwrap())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    peak.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// A joined chapter that does not keep to the rules.
-struct Peer {
-    runtime: Handle,
-    scope: Vec<u8>,
-    hello: Hello,
-    says: mpsc::Sender<Frame>,
-    hears: Streaming<Frame>,
-    /// The connection goes with it.
-    _client: SyncClient<Channel>,
-}
-
-impl Peer {
-    /// Opens the stream with the key and the certificate with which the hostile chapter joined. Nothing is said yet.
-    fn open(cast: &Cast) -> Self {
-        let key = NodeKey::open(&cast.hostile.data).unwrap().unwrap();
-        let mut reader = Store::open(&cast.hostile.data, NodeKind::Chapter).unwrap().reader().unwrap();
-        let (link, row) = reader.at_once(|read| Ok((read.parent()?, read.node()?))).unwrap();
-        let link = link.unwrap();
-        let certificate = reader.at_once(|read| read.link_certificate(link.id)).unwrap().unwrap();
-        let said = |scope: ScopeId| ScopeHello {
-            scope: scope.as_bytes().to_vec(),
-            head: Some(position(0)),
-            sum: vec![0; 32],
-            ..ScopeHello::default()
-        };
-        let hello = Hello {
-            protocol_min: PROTOCOL.0,
-            protocol_max: PROTOCOL.1,
-            node: row.node_id.0.to_vec(),
-            incarnation: row.incarnation.as_bytes().to_vec(),
-            scopes: [link.scope, ScopeId::NETWORK].map(said).to_vec(),
-            window_bytes: u32::MAX,
-            ..Hello::default()
-        };
-        let (says, frames) = mpsc::channel(FRAMES_WAITING);
-        let request = tonic::Request::new(ReceiverStream::new(frames));
-        let endpoint = Endpoint::from_static("http://hub.chapterhouse.internal");
-        let endpoint = endpoint.initial_stream_window_size(STREAM_WINDOW_BYTES);
-        let (client, hears) = cast.runtime.block_on(async {
-            let (address, me) = (cast.hub.grpc().unwrap(), Some((&key, certificate.as_slice())));
-            let (channel, _) = channel_to(endpoint, address, &link.parent.pins, me).await.unwrap();
-            let mut client = SyncClient::new(channel);
-            let hears = client.exchange(request).await.unwrap().into_inner();
-            (client, hears)
-        });
-        let (runtime, scope) = (cast.runtime.handle().clone(), link.scope.as_bytes().to_vec());
-        Self { runtime, scope, hello, says, hears, _client: client }
-    }
-
-    /// The stream with hello said.
-    fn greeted(cast: &Cast) -> Self {
-        let peer = Self::open(cast);
-        assert!(peer.say(Kind::Hello(peer.hello.clone())));
-        peer
-    }
-
-    /// Says something; `false` when the hub has hung up.
-    fn say(&self, kind: Kind) -> bool {
-        self.says.blocking_send(frame(Some(kind))).is_ok()
-    }
-
-    /// What the hub says next; `None` when it has ended the stream.
-    fn hear(&mut self) -> Option<Kind> {
-        let Self { runtime, hears, .. } = self;
-        let heard = runtime.block_on(async { tokio::time::timeout(PATIENCE, hears.message()).await });
-        heard.expect("the hub says something or ends the stream").ok().flatten()?.kind
-    }
-
-    /// The reason that the hub gives; `None` when it ends the stream without one.
-    fn last_words(&mut self) -> Option<String> {
-        loop {
-            if let Kind::Bye(bye) = self.hear()? {
-                assert!(self.hear().is_none(), "a bye is the last frame");
-                return Some(bye.reason);
-            }
-        }
-    }
-
-    /// Rows that bring nothing: all that came from the receiver.
-    fn rows(&self, after: u64, last: u64) -> Batch {
-        Batch { scope: self.scope.clone(), after, last: Some(position(last)), ..Batch::default() }
-    }
-
-    /// Says one batch after another and reads what comes back; gives how many answers there were.
-    fn flood(&mut self) -> usize {
-        let Self { runtime, scope, says, hears, .. } = self;
-        runtime.block_on(async {
-            let (mut row, mut answers) = (0, 0);
-            while answers < FLOOD_ANSWERS {
-                tokio::select! {
-                    room = says.reserve() => {
-                        let Ok(room) = room else { break };
-                        room.send(frame(Some(Kind::Batch(garbage(scope, row)))));
-                        row += 1;
-                    }
-                    heard = hears.message() => {
-                        let Ok(Some(heard)) = heard else { break };
-                        answers += usize::from(matches!(heard.kind, Some(Kind::Ack(_))));
-                    }
+/// Says one batch after another and reads what comes back; gives how many answers there were.
+fn flood(peer: &mut Peer) -> usize {
+    let Peer { runtime, scope, says, hears, .. } = peer;
+    runtime.block_on(async {
+        let (mut row, mut answers) = (0, 0);
+        while answers < FLOOD_ANSWERS {
+            tokio::select! {
+                room = says.reserve() => {
+                    let Ok(room) = room else { break };
+                    room.send(frame(Some(Kind::Batch(garbage(scope, row)))));
+                    row += 1;
+                }
+                heard = hears.message() => {
+                    let Ok(Some(heard)) = heard else { break };
+                    answers += usize::from(matches!(heard.kind, Some(Kind::Ack(_))));
                 }
             }
-            answers
-        })
-    }
-}
-
-fn frame(kind: Option<Kind>) -> Frame {
-    Frame { critical: true, kind }
-}
-
-/// A place in a feed, by a digest that no row has.
-fn position(seq: u64) -> Position {
-    Position { seq, hash: vec![0; 32] }
+        }
+        answers
+    })
 }
 
 /// A batch of one row that is refused, in a frame of some 300 bytes: far below any limit.
@@ -260,6 +71,13 @@ fn garbage(scope: &[u8], after: u64) -> Batch {
     let content = Some(entry::Content::Change(vec![7; 200]));
     let entries = vec![Entry { seq: after + 1, document: vec![7; 16], content }];
     Batch { scope: scope.to_vec(), after, last: Some(position(after + 1)), entries }
+}
+
+/// Opens a stream on a connection, on which nothing is said; `None` when the hub has closed the connection.
+fn open(cast: &Cast, client: &mut SyncClient<Channel>) -> Option<Streaming<Frame>> {
+    let call = client.exchange(tokio_stream::pending());
+    let answered = cast.runtime.block_on(async { tokio::time::timeout(PATIENCE, call).await });
+    answered.expect("the hub answers").ok().map(Response::into_inner)
 }
 
 /// What of its feed the hub has sent.
@@ -272,14 +90,7 @@ struct Sent {
 
 impl Sent {
     fn count(&mut self, kind: &Kind) {
-        let batch = if let Kind::PackedBatch(packed) = kind {
-            let plain = zstd::bulk::decompress(packed, FRAME_BYTES_MAX).unwrap();
-            Batch::decode(plain.as_slice()).unwrap()
-        } else if let Kind::Batch(batch) = kind {
-            batch.clone()
-        } else {
-            return;
-        };
+        let Some(batch) = batch_in(kind) else { return };
         self.rows += batch.entries.len();
         self.bytes += batch.encoded_len();
     }
@@ -319,12 +130,26 @@ fn a_peer_that_reads_nothing_costs_no_memory() {
 }
 
 #[test]
-fn a_peer_that_opens_stream_upon_stream_costs_no_more_than_one() {
-    let mut cast = Cast::assemble(PEOPLE);
-    let peers: Vec<Peer> = (0..STREAMS).map(|_| Peer::greeted(&cast)).collect();
+fn a_thousand_streams_of_one_chapter_cost_no_more_than_one() {
+    let mut cast = Cast::assemble(0);
+    let (mut clients, mut streams) = (Vec::new(), Vec::new());
+    for _ in 0..CONNECTIONS {
+        let Some(mut client) = cast.connect() else { continue };
+        if let Some(stream) = open(&cast, &mut client) {
+            clients.push(client);
+            streams.push(stream);
+        }
+    }
+    assert_eq!(clients.len(), OF_A_KEY_MAX, "the others were closed: no chapter takes all that a hub can open");
+    while streams.len() < STREAMS {
+        let at = streams.len() % clients.len();
+        streams.push(open(&cast, &mut clients[at]).expect("it is one of the connections that were taken"));
+    }
     until("the hub speaks to it", || Ok((cast.hostile_link("state")? == "connected").then_some(()))).unwrap();
+    cast.a_sign_up_arrives();
+    drop((clients, streams));
+    until("it can come again", || Ok(cast.connect().and_then(|mut client| open(&cast, &mut client)))).unwrap();
     cast.goes_on();
-    drop(peers);
 }
 
 #[test]
@@ -350,7 +175,7 @@ fn a_flood_of_small_batches_waits_for_the_disk_and_nobody_else_does() {
     let mut cast = Cast::assemble(0);
     let mut peer = Peer::greeted(&cast);
     let answers = thread::scope(|scope| {
-        let flooding = scope.spawn(|| peer.flood());
+        let flooding = scope.spawn(|| flood(&mut peer));
         cast.a_sign_up_arrives();
         flooding.join().unwrap()
     });
@@ -365,14 +190,14 @@ fn frames_out_of_place_end_the_link_in_words_and_nobody_elses() {
     let mut cast = Cast::assemble(0);
     let mut early = Peer::open(&cast);
     let ahead = Ack { scope: early.scope.clone(), seq: 1_000_000, sum: vec![0; 32], ..Ack::default() };
-    let foreign = Batch { scope: vec![9; 16], ..early.rows(0, 1) };
+    let foreign = Batch { scope: vec![9; 16], ..rows(&early, 0, 1) };
     let said = [
         (Kind::Ack(ahead), "acknowledged row 1000000, which was not sent"),
-        (Kind::Batch(early.rows(7, 8)), "rows after 7 where rows after 0 are next"),
+        (Kind::Batch(rows(&early, 7, 8)), "rows after 7 where rows after 0 are next"),
         (Kind::Batch(foreign), "a scope that is not on this link"),
         (Kind::Hello(early.hello.clone()), "a second hello where it does not belong"),
     ];
-    assert!(early.say(Kind::Batch(early.rows(0, 1))));
+    assert!(early.say(Kind::Batch(rows(&early, 0, 1))));
     assert!(early.last_words().expect("words before hello").contains("a batch where it does not belong"));
     for (kind, words) in said {
         let mut peer = Peer::greeted(&cast);
@@ -405,4 +230,46 @@ fn what_can_not_be_read_ends_the_link_in_words_too() {
         assert!(last.contains(words), "{last}");
     }
     cast.goes_on();
+}
+
+#[test]
+fn refusals_without_end_wait_for_the_disk_and_nobody_else_does() {
+    let mut cast = Cast::assemble(0);
+    let peer = Peer::greeted(&cast);
+    // Words of 1,000 bytes: as many are kept.
+    let refused = |seq| {
+        let (document, why) = (vec![7; 16], RefusedWhy::NotYours.into());
+        Refused { seq, document, why, words: "\u{1d51e}".repeat(250) }
+    };
+    let refused = (1..=REFUSALS).map(refused).collect();
+    let ack = Kind::Ack(Ack { scope: peer.scope.clone(), sum: vec![0; 32], refused, ..Ack::default() });
+    let says = peer.says.clone();
+    let taken = thread::scope(|scope| {
+        let says = |_: &usize| says.blocking_send(frame(Some(ack.clone()))).is_ok();
+        let flooding = scope.spawn(move || (0..FLOOD_ACKS).filter(says).count());
+        cast.a_sign_up_arrives();
+        flooding.join().unwrap()
+    });
+    assert_eq!(taken, FLOOD_ACKS, "the link stands");
+    cast.goes_on();
+}
+
+#[test]
+fn a_record_that_grows_without_end_is_put_aside_and_costs_what_a_record_does() {
+    let mut cast = Cast::assemble(0);
+    let mut peer = Peer::greeted(&cast);
+    let scope = peer.scope.clone();
+    let stamp = Stamp { actor: [7; 16], author: "0badcafe/eve".to_owned(), at: Timestamp::from_millis(1_000_000) };
+    let id = DocId::from_bytes([7; 16]);
+    let (mut record, first) = Record::create(id, DocumentKind::Supporter, Vec::new(), &stamp);
+    let change = |bytes| vec![(id, entry::Content::Change(bytes))];
+    assert!(peer.feed(&scope, change(first.bytes)).is_empty());
+    for nth in 0..FLOOD_CHANGES {
+        let write = Write::Put(format!("custom/k{nth}"), Value::text("x".repeat(FLOOD_CHANGE_BYTES)));
+        let written = record.edit(&[write], &stamp).unwrap();
+        assert!(peer.feed(&scope, change(written.bytes)).is_empty(), "what follows is logged");
+    }
+    until("it is put aside", || Ok((cast.hub.json(&["status"])?["quarantined"] == 1).then_some(()))).unwrap();
+    cast.hub.run(&["verify"]).unwrap();
+    cast.goes_on_within(FLOOD_GROWTH_KIB_MAX);
 }

@@ -54,9 +54,19 @@ fn within(count: usize, most: usize, what: &'static str) -> Outcome<()> {
     if count > most { Err(FromWireError::Limit(what)) } else { Ok(()) }
 }
 
-/// The number of an assignment: one that a database can count.
+/// A number that a database can count.
+fn counted(given: u64, what: &'static str) -> Outcome<u64> {
+    i64::try_from(given).map(|_| given).map_err(|_| FromWireError::Limit(what))
+}
+
+/// The number of an assignment.
 fn epoch(given: u64) -> Outcome<u64> {
-    i64::try_from(given).map(|_| given).map_err(|_| FromWireError::Limit("epoch"))
+    counted(given, "epoch")
+}
+
+/// The number of a feed's row.
+fn row(given: u64) -> Outcome<u64> {
+    counted(given, "row")
 }
 
 /// A frame as it goes over a link with this own scope.
@@ -161,7 +171,7 @@ fn position_to_wire(position: Position) -> wire::Position {
 
 fn position(position: Option<wire::Position>) -> Outcome<Position> {
     let position = position.ok_or(FromWireError::Absent("position"))?;
-    Ok(Position { seq: position.seq, hash: Digest(bytes(&position.hash, "row digest")?) })
+    Ok(Position { seq: row(position.seq)?, hash: Digest(bytes(&position.hash, "row digest")?) })
 }
 
 fn hello_to_wire(hello: &Hello, own: ScopeId) -> wire::Hello {
@@ -284,7 +294,7 @@ fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
             }
         }
     };
-    Ok(Entry { seq: entry.seq, document: DocId::from_bytes(bytes(&entry.document, "document id")?), content })
+    Ok(Entry { seq: row(entry.seq)?, document: DocId::from_bytes(bytes(&entry.document, "document id")?), content })
 }
 
 fn refused_to_wire(refused: &Refused) -> wire::Refused {
@@ -308,7 +318,7 @@ fn refused_from_wire(refused: wire::Refused) -> Outcome<Refused> {
         wire::RefusedWhy::Malformed | wire::RefusedWhy::Unspecified => RefusedWhy::Malformed,
     };
     let document = DocId::from_bytes(bytes(&refused.document, "document id")?);
-    Ok(Refused { seq: refused.seq, document, why, words: words(&refused.words) })
+    Ok(Refused { seq: row(refused.seq)?, document, why, words: words(&refused.words) })
 }
 
 #[cfg(test)]

@@ -6,14 +6,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{Bye, Cursor, CursorVerdict, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError};
+use engine::{
+    Bye, Cursor, CursorVerdict, Effect, Event, Found, Frame, Link, LinkState, Look, Me, ProtocolError, WINDOW_BYTES,
+};
 use model::{ScopeId, VIEW_VERSION};
 use store::{Direction, Examined, LinkRow, LinkStanding, Prints, StoreError, Tx};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::convert::{FromWireError, from_wire, to_wire};
+use crate::node::Admission;
 use crate::wire::sync as wire;
 use crate::{ErrorKind, Node, NodeError, draw};
 
@@ -25,9 +28,12 @@ const SILENCE: Duration = Duration::from_secs(50);
 /// The most batches logged in one job: about 1 MiB, so that a person who waits, waits for some tens of milliseconds.
 const BATCHES_LOGGED: usize = 4;
 
-/// The most batches that wait for the writer. Beyond it nothing is read from the peer: one that sends faster than this
-/// disk takes waits, at the price of its own socket.
+/// The most batches that wait for the writer, and with a window of bytes as many as an honest peer sends. Beyond it nothing
+/// is read from the peer: one that sends faster than this disk takes waits, at the price of its own socket.
 const BATCHES_WAITING_MAX: usize = 64;
+/// The most small writes of one link that wait for the writer: acks and heartbeats. Twice as many as a window has batches to
+/// be acknowledged.
+const NOTES_WAITING_MAX: usize = 32;
 
 /// A feed that is longer than this, read from its beginning, is work for a while: a tenth of a second.
 const LONG_FEED_ROWS: u64 = 2_000;
@@ -68,6 +74,8 @@ pub(crate) type StateWatch = watch::Sender<Option<LinkState>>;
 struct ToLog {
     /// They came and are not logged yet, in order.
     waiting: VecDeque<(Examined, Cursor)>,
+    /// What those weigh.
+    bytes: usize,
     /// They are logged: thousands of small pieces of memory, which the writer has no time to give back.
     spent: Vec<(Examined, Cursor)>,
 }
@@ -80,6 +88,8 @@ struct Driver<'a> {
     outgoing: mpsc::Sender<wire::Frame>,
     results: mpsc::UnboundedSender<Result<Event, NodeError>>,
     to_log: Arc<Mutex<ToLog>>,
+    /// Places for small writes that nobody waits for.
+    notes: Arc<Semaphore>,
     state: &'a StateWatch,
     /// Whether the parent's network is another one than this node's own.
     between: bool,
@@ -89,7 +99,7 @@ struct Driver<'a> {
     kept: Arc<Mutex<Option<Prints>>>,
 }
 
-type Admitted = Arc<Mutex<Option<OwnedSemaphorePermit>>>;
+type Admitted = Arc<Mutex<Option<Admission>>>;
 
 /// Whether a child may begin: of those that have a long feed or a comparison before them, only some at once.
 fn admit(
@@ -109,7 +119,7 @@ fn admit(
     };
     let mut admitted = admitted.lock().unwrap_or_else(PoisonError::into_inner);
     if long && link.direction == Direction::Down && admitted.is_none() {
-        *admitted = Some(node.admission().try_acquire_owned().map_err(|_| NodeError::ManyNew)?);
+        *admitted = Some(node.admit(link.scope).ok_or(NodeError::ManyNew)?);
     }
     Ok(())
 }
@@ -150,6 +160,7 @@ where
         outgoing,
         results,
         to_log: Arc::default(),
+        notes: Arc::new(Semaphore::new(NOTES_WAITING_MAX)),
         state,
         between,
         admitted: Arc::default(),
@@ -173,7 +184,7 @@ where
                     Ok(Some(frame)) => {
                         let frame = driver.as_named_here(frame);
                         heard_until = tokio::time::Instant::now() + SILENCE;
-                        driver.heard(&frame);
+                        driver.heard(&frame).await;
                         driver.feed(Event::Received(frame)).await
                     }
                     Ok(None) => Ok(()),
@@ -232,7 +243,19 @@ impl Driver<'_> {
     }
 
     fn has_room(&self) -> bool {
-        lock(&self.to_log).waiting.len() < BATCHES_WAITING_MAX
+        let to_log = lock(&self.to_log);
+        to_log.waiting.len() < BATCHES_WAITING_MAX && to_log.bytes < WINDOW_BYTES
+    }
+
+    /// Writes something small that nobody waits for: a peer that sets more of it in motion than this disk takes waits, as
+    /// with batches.
+    async fn note(&self, job: impl FnOnce(&Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+        // Nobody closes the semaphore.
+        let Ok(place) = Arc::clone(&self.notes).acquire_owned().await else { return };
+        drop(self.node.write_later(move |tx| {
+            let _place = place;
+            job(tx)
+        }));
     }
 
     /// Tells the peer what it sent, in words. Only a frame of a newer version is its refusal; the rest is a bad line.
@@ -270,11 +293,18 @@ impl Driver<'_> {
         self.feed(Event::Opened(scopes)).await
     }
 
-    /// A heartbeat says that nothing is outstanding: the last exchange is now.
-    fn heard(&self, frame: &Frame) {
+    /// A heartbeat says that nothing is outstanding: the last exchange is now. A hello that names what is not on the link is
+    /// answered as if it did not, for a later version may have more; it stands in the audit log.
+    async fn heard(&self, frame: &Frame) {
+        let on_link = |scope: ScopeId| scope == self.link.scope || scope == ScopeId::NETWORK;
         if matches!(frame, Frame::Head(head) if head.scope == self.link.scope) {
             let (link, at) = (self.link.id, draw::now());
-            drop(self.node.write_later(move |tx| tx.heard(link, at)));
+            self.note(move |tx| tx.heard(link, at)).await;
+        } else if let Frame::Hello(hello) = frame
+            && self.link.direction == Direction::Down
+            && !hello.scopes.iter().all(|said| on_link(said.scope))
+        {
+            self.audit_refused("a scope that is not on its link");
         }
     }
 
@@ -309,8 +339,11 @@ impl Driver<'_> {
                     let verdict = node.read(|read| read.check_cursor(scope, cursor))?;
                     admit(&node, &link, scope, verdict, &admitted)?;
                     // A database that is open can't be rolled back under itself: what a peer says after that is its own affair.
-                    let again = verdict == CursorVerdict::RolledBack && node.has_begun_life();
-                    let verdict = if again { CursorVerdict::Adrift } else { verdict };
+                    if verdict == CursorVerdict::RolledBack && node.has_begun_life() {
+                        let (why, at) = ("a place in a feed that there is not", draw::now());
+                        drop(node.write_later(move |tx| tx.audit_refused(&link, why, (1, None), at)));
+                        return Ok(Event::CursorChecked(scope, CursorVerdict::Adrift));
+                    }
                     Ok(Event::CursorChecked(scope, verdict))
                 });
             }
@@ -327,7 +360,7 @@ impl Driver<'_> {
             }
             Effect::Acknowledged(scope, seq, refused) => {
                 let (link, at) = (self.link.clone(), draw::now());
-                drop(self.node.write_later(move |tx| tx.acknowledged(&link, scope, seq, &refused, at)));
+                self.note(move |tx| tx.acknowledged(&link, scope, seq, &refused, at)).await;
             }
             Effect::Look(scope, look) => self.look(scope, look),
             Effect::Agreed(scope) => {
@@ -341,8 +374,8 @@ impl Driver<'_> {
             Effect::Confirmed(_) => {}
             Effect::BeginNewLife => {
                 tracing::warn!("this database was rolled back; it compares with its neighbours what was lost");
-                let node = self.node.clone();
-                blocking(move || node.begin_life()).await.map_err(Ended::Failed)?;
+                let (node, peer) = (self.node.clone(), self.link.peer);
+                blocking(move || node.begin_life(peer)).await.map_err(Ended::Failed)?;
             }
             Effect::State(state) => {
                 if state == LinkState::InStep {
@@ -368,6 +401,7 @@ impl Driver<'_> {
     fn log(&self, examined: Examined, cursor: Cursor) {
         let spent = {
             let mut to_log = lock(&self.to_log);
+            to_log.bytes += examined.bytes();
             to_log.waiting.push_back((examined, cursor));
             std::mem::take(&mut to_log.spent)
         };
@@ -378,7 +412,9 @@ impl Driver<'_> {
             let batches: Vec<_> = {
                 let mut to_log = lock(&to_log);
                 let count = to_log.waiting.len().min(BATCHES_LOGGED);
-                to_log.waiting.drain(..count).collect()
+                let batches: Vec<_> = to_log.waiting.drain(..count).collect();
+                to_log.bytes -= batches.iter().map(|(examined, _)| examined.bytes()).sum::<usize>();
+                batches
             };
             let log = |(examined, cursor): &(Examined, Cursor)| tx.log(&link, examined, *cursor, at);
             let logged = batches.iter().map(log).collect::<Result<Vec<_>, _>>();

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use model::{ActorId, AuditKind, NodeId, Timestamp};
+use model::{ActorId, AuditKind, NodeId, ScopeId, Timestamp};
 use record::Stamp;
 use store::{Difference, NewAudit, NodeKind, NodeRow, PROGRAM_VERSION, Read, Reader, Store, StoreError, Tally, Tx};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::authority::unlock_file;
 use crate::connect::Connector;
@@ -23,6 +23,8 @@ const READERS_KEPT: usize = 5;
 /// How many children may have a long feed or a comparison before them at once: two for each core of a small machine. Each
 /// holds a few MiB, and more of them make all of them slower.
 const ADMITTED_AT_ONCE: usize = 4;
+/// How many of those may be of one chapter: nodes that begin and never end it keep no other chapter out.
+const ADMITTED_OF_A_CHAPTER: usize = 3;
 /// How long a read waits for the fold to reach the log as it was when it started.
 const FOLD_WAIT: Duration = Duration::from_secs(2);
 /// How often a command beside a server looks whether it has folded.
@@ -42,11 +44,27 @@ pub(crate) struct Inner {
     actor: Mutex<ActorId>,
     changed: watch::Sender<u64>,
     begun_life: AtomicBool,
-    admission: Arc<Semaphore>,
+    /// Who has a long feed or a comparison before it: of each its chapter.
+    beginning: Mutex<Vec<ScopeId>>,
     serves: Arc<AtomicBool>,
     connector: OnceLock<Connector>,
     pub(crate) logins: Logins,
     unlock_file: OnceLock<PathBuf>,
+}
+
+/// A child that may begin, for as long as this is kept.
+pub(crate) struct Admission {
+    node: Node,
+    chapter: ScopeId,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut beginning = self.node.0.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = beginning.iter().position(|other| *other == self.chapter) {
+            beginning.swap_remove(at);
+        }
+    }
 }
 
 impl std::fmt::Debug for Node {
@@ -89,7 +107,7 @@ impl Node {
             actor: Mutex::new(draw::actor()),
             changed,
             begun_life: AtomicBool::new(false),
-            admission: Arc::new(Semaphore::new(ADMITTED_AT_ONCE)),
+            beginning: Mutex::default(),
             serves: Arc::new(AtomicBool::new(false)),
             connector: OnceLock::new(),
             logins: Logins::default(),
@@ -201,22 +219,28 @@ impl Node {
         self.0.queue.submit(Priority::Interactive, job, answer);
     }
 
-    /// Begins a new life of the database, which was found to be rolled back or copied: a new incarnation, and nothing more is
-    /// written by the actor of the old one.
-    pub(crate) fn begin_life(&self) -> Result<(), NodeError> {
+    /// Begins a new life of the database, which a peer has found to be rolled back or copied: a new incarnation, and nothing
+    /// more is written by the actor of the old one.
+    pub(crate) fn begin_life(&self, peer: NodeId) -> Result<(), NodeError> {
         *self.0.actor.lock().unwrap_or_else(PoisonError::into_inner) = draw::actor();
         self.0.begun_life.store(true, Ordering::Relaxed);
         let (incarnation, at) = (draw::incarnation(), draw::now());
         self.write(Priority::Interactive, move |tx| {
-            tx.audit(&NewAudit::new(AuditKind::RolledBack, at))?;
+            tx.audit(&NewAudit::new(AuditKind::RolledBack, at).by_node(peer))?;
             tx.begin_life(incarnation)?;
             tx.set_rolled_back(at)
         })
     }
 
-    /// How many children may begin at once.
-    pub(crate) fn admission(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.0.admission)
+    /// Lets a node of a chapter begin; `None` when others have to be through first.
+    pub(crate) fn admit(&self, chapter: ScopeId) -> Option<Admission> {
+        let mut beginning = self.0.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_it = beginning.iter().filter(|other| **other == chapter).count();
+        if beginning.len() >= ADMITTED_AT_ONCE || of_it >= ADMITTED_OF_A_CHAPTER {
+            return None;
+        }
+        beginning.push(chapter);
+        Some(Admission { node: self.clone(), chapter })
     }
 
     /// Whether this process has found its database rolled back already.

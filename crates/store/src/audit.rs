@@ -307,6 +307,11 @@ impl Tx<'_> {
         self.audit(&NewAudit::new(what, source.at).by_node(source.link.peer).about(about).detail(words))
     }
 
+    /// What a child says of somebody comes to nothing, and it hears nothing of that: who guesses ids must not learn who is where.
+    pub(crate) fn in_vain(&self, source: &Source<'_>, person: DocId, why: &str) -> Result<(), StoreError> {
+        self.audit_refused(source.link, why, (1, Some(person)), source.at)
+    }
+
     /// A peer tried what it may not, or sent what can't be read: how many times, and the first document that it named.
     ///
     /// # Errors

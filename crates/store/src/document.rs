@@ -11,6 +11,10 @@ use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
 
+/// The most bytes of one record's changes that are folded together: eight times the largest record, which is more than all
+/// that was ever written to an honest one. Whoever logs more than that at once would have this node hold all of it.
+const PENDING_BYTES_MAX: u64 = 8 * record::SAVED_BYTES_MAX as u64;
+
 /// What may be done with a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocState {
@@ -175,10 +179,15 @@ impl Read<'_> {
         })
     }
 
-    /// The bytes of changes that are logged and not folded, in the order in which they came.
-    pub(crate) fn pending(&self, row: &DocumentRow) -> Result<Vec<Vec<u8>>, StoreError> {
+    /// The bytes of changes that are logged and not folded, in the order in which they came; `None` when they are more than
+    /// any record can take.
+    pub(crate) fn pending(&self, row: &DocumentRow) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
+        let sql = "SELECT coalesce(sum(length(raw)), 0) FROM change WHERE document = ? AND id > ? AND raw IS NOT NULL";
+        if self.number("weigh changes", sql, params![row.id, row.folded])? > PENDING_BYTES_MAX {
+            return Ok(None);
+        }
         let sql = "SELECT raw FROM change WHERE document = ? AND id > ? AND raw IS NOT NULL ORDER BY id";
-        self.all("read changes", sql, params![row.id, row.folded], |row| row.get(0))
+        self.all("read changes", sql, params![row.id, row.folded], |row| row.get(0)).map(Some)
     }
 
     /// A document with everything that is logged; `None` when it is not here (any more).
@@ -195,9 +204,10 @@ impl Read<'_> {
             let saved = saved.ok_or(StoreError::Corrupt("snapshot"))?;
             Record::load(saved).map_err(|error| StoreError::Record(document, error))?
         } else {
-            let pending = self.pending(&row)?;
+            let unread = || StoreError::NotWritable(document, "a change to it can't be read yet");
+            let pending = self.pending(&row)?.ok_or_else(unread)?;
             let folded = record::fold(saved, pending.iter().map(Vec::as_slice), &row.heads);
-            folded.map_err(|_| StoreError::NotWritable(document, "a change to it can't be read yet"))?.0
+            folded.map_err(|_| unread())?.0
         };
         let base = Base { heads: row.heads, state: row.state };
         Ok(Some(Loaded { id: document, kind: row.kind, base, record, indexed: row.indexed }))

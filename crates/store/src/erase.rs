@@ -235,7 +235,9 @@ impl Tx<'_> {
     pub fn note_asked(&self, now: Timestamp) -> Result<(), StoreError> {
         let asked = |withdrawn: bool, (id, peer): (DocId, [u8; 32])| {
             let what = if withdrawn { AuditKind::ErasureWithdrawn } else { AuditKind::ErasureAsked };
-            self.audit(&NewAudit::new(what, now).by_node(NodeId(peer)).about(id))
+            let peer = NodeId(peer);
+            // To ask and to withdraw is one edit each: a node may do both as often as it likes.
+            self.audit_bounded(&format!("node {}", peer.short()), &NewAudit::new(what, now).by_node(peer).about(id))
         };
         let read = |row: &rusqlite::Row<'_>| Ok((DocId::from_bytes(row.get(0)?), row.get::<_, [u8; 32]>(1)?));
         // Of links only: what was asked for here stands in the log already.

@@ -14,6 +14,12 @@ use crate::document::DocState;
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
 
+/// After how many bytes of snapshots and changes no further document is read into one round: with what is made of them, a few
+/// times that is in memory at once.
+const ROUND_BYTES: usize = 16 * 1024 * 1024;
+/// Why a record is put aside to which more was written than it could ever hold.
+const TOO_MUCH: &str = "more was written to it at once than a record can hold";
+
 /// A document with changes that are not folded.
 #[derive(Debug)]
 pub struct FoldJob {
@@ -26,7 +32,8 @@ pub struct FoldJob {
     heads: Vec<Digest>,
     saved: Option<Vec<u8>>,
     before: Option<Vec<Digest>>,
-    pending: Vec<Vec<u8>>,
+    /// `None`: more than any record can take.
+    pending: Option<Vec<Vec<u8>>>,
 }
 
 impl FoldJob {
@@ -57,7 +64,8 @@ pub enum FoldOutcome {
 /// Folds one document: pure work, for any thread.
 pub fn fold_one(job: FoldJob, ladder: &Ladder) -> Folded {
     let work = || {
-        let pending = job.pending.iter().map(Vec::as_slice);
+        let Some(pending) = &job.pending else { return Err(TOO_MUCH.to_owned()) };
+        let pending = pending.iter().map(Vec::as_slice);
         let (record, saved) = record::fold(job.saved.as_deref(), pending, &job.heads).map_err(|e| e.to_string())?;
         check(&record, &job)?;
         Ok((saved, View::of(&record, job.kind, ladder)))
@@ -72,7 +80,7 @@ fn check(record: &Record, job: &FoldJob) -> Result<(), String> {
 }
 
 impl Read<'_> {
-    /// Documents with changes that are not folded, at most `limit`, the oldest first.
+    /// Documents with changes that are not folded, at most `limit` and as many as are read at once, the oldest first.
     ///
     /// # Errors
     /// When rows can't be read.
@@ -92,12 +100,16 @@ impl Read<'_> {
     }
 
     fn fold_jobs(&self, documents: Vec<[u8; 16]>) -> Result<Vec<FoldJob>, StoreError> {
-        let mut jobs = Vec::with_capacity(documents.len());
+        let (mut jobs, mut weight) = (Vec::with_capacity(documents.len()), 0);
         for id in documents.into_iter().map(DocId::from_bytes) {
+            if weight > ROUND_BYTES {
+                break;
+            }
             let Some(row) = self.document(id)? else { continue };
             let newest = row.dirty.unwrap_or(row.folded);
             let (before, saved) = self.snapshot(row.id)?.unzip();
             let pending = self.pending(&row)?;
+            weight += saved.as_ref().map_or(0, Vec::len) + pending.iter().flatten().map(Vec::len).sum::<usize>();
             let heads = row.heads.clone();
             jobs.push(FoldJob {
                 id,
@@ -132,9 +144,8 @@ impl Tx<'_> {
         let (saved, view) = match outcome {
             Ok(made) => made,
             Err(words) => {
-                if row.dirty.unwrap_or(row.folded) != job.newest {
-                    return Ok(FoldOutcome::Redo);
-                }
+                // Also where more has come since: nothing that follows makes it readable, and who goes on writing would have it
+                // tried for ever.
                 self.quarantine(&row, job.id, words, at)?;
                 return Ok(FoldOutcome::Quarantined);
             }

@@ -10,8 +10,9 @@ use crate::link::{Acceptance, LinkCertificate, LinkId, NewLink};
 use crate::rows::one_named;
 use crate::{Direction, NewAudit, Read, StoreError, Tx};
 
-/// The most invitations of a chapter that its own nodes have made and nobody has used yet: laptops for a whole office.
-const OPEN_OF_A_CHAPTER_MAX: u64 = 20;
+/// The most nodes of a chapter that its own nodes have invited, those counted who may still come: laptops for a whole office.
+/// Each is a link of its own.
+const INVITED_BY_A_CHAPTER_MAX: u64 = 20;
 /// How many digits of an invitation's number are shown: enough for all that a network ever has.
 const NUMBER_DIGITS: usize = 8;
 
@@ -204,12 +205,12 @@ impl Tx<'_> {
     /// When the chapter is not known, or its nodes have invited too many already.
     pub fn add_invite(&self, new: &NewInvite<'_>) -> Result<(), StoreError> {
         let scope = self.known_scope(new.chapter)?.id;
-        let sql = "SELECT count(*) FROM invite WHERE scope = ? AND link IS NOT NULL AND used_by IS NULL
-                   AND cancelled IS NULL AND expires > ?";
-        let open = self.number("count invitations", sql, params![scope, new.at.as_millis()])?;
-        if new.link.is_some() && open >= OPEN_OF_A_CHAPTER_MAX {
-            let words =
-                format!("this chapter has {open} open invitations: use those, or ask the network to cancel them");
+        let sql = "SELECT count(*) FROM invite i WHERE scope = ?1 AND link IS NOT NULL AND cancelled IS NULL
+                   AND CASE WHEN used_by IS NULL THEN expires > ?2
+                       ELSE EXISTS (SELECT 1 FROM link l WHERE l.peer = i.used_by AND l.state != 'revoked') END";
+        let invited = self.number("count invitations", sql, params![scope, new.at.as_millis()])?;
+        if new.link.is_some() && invited >= INVITED_BY_A_CHAPTER_MAX {
+            let words = format!("this chapter has invited {invited} nodes by itself: ask the network to invite more");
             return Err(StoreError::Refused(words));
         }
         let sql = "INSERT INTO invite (secret, scope, made, made_by, link, expires) VALUES (?, ?, ?, ?, ?, ?)";

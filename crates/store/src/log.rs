@@ -41,6 +41,7 @@ pub(crate) type Taken = Result<Result<(), NotTaken>, StoreError>;
 pub struct Examined {
     batch: Batch,
     found: Vec<Found>,
+    bytes: usize,
 }
 
 /// What an entry brings, read.
@@ -75,7 +76,12 @@ impl Examined {
             | Content::Transfer(_) => Found::Other,
         };
         let found = batch.entries.iter().map(read).collect();
-        Self { batch, found }
+        Self { bytes: batch.bytes(), batch, found }
+    }
+
+    /// What the batch weighs in a window, in bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 
@@ -137,7 +143,7 @@ impl Tx<'_> {
         asked_for: bool,
         at: Timestamp,
     ) -> Result<Vec<Refused>, StoreError> {
-        let Examined { batch, found } = examined;
+        let Examined { batch, found, .. } = examined;
         let scope = self.known_scope(batch.scope)?;
         let at_home = scope.role == ScopeRole::Own && self.node()?.kind == crate::NodeKind::Chapter;
         let source = Source { link, scope: batch.scope, scope_row: scope.id, at_home, asked_for, at };
@@ -516,9 +522,10 @@ impl Read<'_> {
         let mut found = Vec::with_capacity(inspected.deps.len());
         for dep in &inspected.deps {
             let max_op = self.one("look for a change", sql, params![document, dep.0], |row| row.get(0))?;
-            found.push(max_op.map(|max_op| Dependency { max_op }));
+            let Some(max_op) = max_op else { return Ok(None) };
+            found.push(Dependency { max_op });
         }
-        Ok(found.into_iter().collect())
+        Ok(Some(found))
     }
 
     fn actor_seq(&self, document: i64, inspected: &Inspected) -> Result<u64, StoreError> {

@@ -19,7 +19,8 @@ pub struct Unread {
     pub scopes: Vec<ScopeId>,
     /// What it was before: shared, or kept here.
     pub state: DocState,
-    /// The bytes of every change that came since, in the order in which they came.
+    /// The bytes of every change that came since, in the order in which they came; none where they are more than any record
+    /// can take.
     pub pending: Vec<Vec<u8>>,
 }
 
@@ -56,7 +57,7 @@ impl Read<'_> {
                        it, comparing brings it again";
         let loaded = loaded.ok_or_else(|| StoreError::Refused(nothing.to_owned()))?;
         let state = if self.was_kept(row.id)? { DocState::Kept } else { DocState::Live };
-        Ok(Unread { loaded, scopes, state, pending: self.pending(&row)? })
+        Ok(Unread { loaded, scopes, state, pending: self.pending(&row)?.unwrap_or_default() })
     }
 }
 

@@ -15,9 +15,6 @@ use crate::log::{NotTaken, Source, Taken};
 use crate::rows::one_named;
 use crate::{NewAudit, NodeKind, Read, StoreError, Tx};
 
-/// The most transfers that wait for one chapter: more would hide each other.
-const OPEN_MAX: u64 = 1_000;
-
 /// A transfer to be proposed.
 #[derive(Clone, Debug)]
 pub struct NewTransfer {
@@ -80,11 +77,12 @@ pub struct TransferRow {
     here: bool,
 }
 
-/// What was said of a transfer when it was noted: by the giving side, by the receiving one, and whether by this node.
+/// What was said of a transfer when it was noted: by the giving side, by the receiving one; by which child, or by this node.
 #[derive(Clone, Copy, Debug)]
 struct Said {
     given: bool,
     taken: bool,
+    proposer: Option<i64>,
     here: bool,
 }
 
@@ -271,7 +269,7 @@ impl Tx<'_> {
             return Err(StoreError::Refused("she is in this chapter already".to_owned()));
         }
         let summary = if own.is_some() { String::new() } else { self.summary_of(row.id)? };
-        let said = Said { given: own.is_some() || new.her_word, taken: new.to.is_none(), here: true };
+        let said = Said { given: own.is_some() || new.her_word, taken: new.to.is_none(), proposer: None, here: true };
         let id = self.insert_transfer(new, row.id, (Some(giver), taker), said, &summary)?;
         self.feed_transfer(id, row.id, Some(giver), taker)
     }
@@ -307,7 +305,7 @@ impl Tx<'_> {
             }
             None => self.insert_document_row(new.person, model::Kind::Supporter, &[], DocState::Gone, Rows::Written)?,
         };
-        let said = Said { given: false, taken: true, here: true };
+        let said = Said { given: false, taken: true, proposer: None, here: true };
         let id = self.insert_transfer(new, document, (None, Some(own)), said, "")?;
         self.feed_transfer(id, document, None, Some(own))
     }
@@ -321,8 +319,8 @@ impl Tx<'_> {
         summary: &str,
     ) -> Result<i64, StoreError> {
         let epoch = giver.map(|giver| self.assignment(giver, document)).transpose()?.flatten().map_or(0, |a| a.epoch);
-        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, agreed, also, her_word, here, state, summary, text, at)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)";
+        let sql = "INSERT INTO transfer (transfer_id, document, giver, taker, to_slug, epoch, given, taken, proposer, agreed, also, her_word, here, state, summary, text, at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)";
         let values = params![
             new.id.as_bytes(),
             document,
@@ -332,6 +330,7 @@ impl Tx<'_> {
             epoch,
             said.given,
             said.taken,
+            said.proposer,
             new.agreed,
             new.also,
             new.her_word,
@@ -406,7 +405,7 @@ impl Tx<'_> {
             Side::Take => known.taker,
         };
         if part != Some(source.scope_row) || known.person != id {
-            return Ok(Err(NotTaken::not_yours("the transfer is not this chapter's")));
+            return self.in_vain(source, id, "spoke of a transfer of others").map(Ok);
         }
         if known.state != "open" {
             // It has ended meanwhile: the child is told so again.
@@ -440,9 +439,8 @@ impl Tx<'_> {
             // A word on what this node has forgotten, or has never proposed.
             return Ok(Ok(()));
         }
-        let sql = "SELECT count(*) FROM transfer WHERE (giver = ?1 OR taker = ?1) AND state = 'open'";
-        if self.number("count transfers", sql, params![source.scope_row])? >= OPEN_MAX {
-            return Ok(Err(NotTaken::not_yours("too many transfers of this chapter are open")));
+        if self.has_proposed_enough(source.scope_row)? {
+            return Ok(Err(NotTaken::not_yours("this chapter has proposed too many transfers already")));
         }
         let new = NewTransfer {
             id: said.id,
@@ -466,7 +464,10 @@ impl Tx<'_> {
     }
 
     fn take_given(&self, source: &Source<'_>, row: &DocumentRow, new: &NewTransfer, epoch: i64) -> Taken {
-        let held = self.assignment(source.scope_row, row.id)?.filter(|known| known.held);
+        let Some(known) = self.assignment(source.scope_row, row.id)? else {
+            return self.in_vain(source, new.person, "gave somebody who never was its own").map(Ok);
+        };
+        let held = Some(known).filter(|known| known.held);
         let taker = new.to.as_ref().and_then(|to| self.chapter_scope(to).ok());
         let there = taker.map(|taker| self.assignment(taker, row.id)).transpose()?.flatten();
         let wrong = if held.is_none_or(|held| held.epoch != epoch) {
@@ -481,7 +482,7 @@ impl Tx<'_> {
             None
         };
         let summary = if wrong.is_none() { self.summary_of(row.id)? } else { String::new() };
-        let said = Said { given: true, taken: new.to.is_none(), here: false };
+        let said = Said { given: true, taken: new.to.is_none(), proposer: Some(source.scope_row), here: false };
         let transfer = self.insert_transfer(new, row.id, (Some(source.scope_row), taker), said, &summary)?;
         let what = if new.to.is_none() { AuditKind::Returned } else { AuditKind::TransferProposed };
         self.audit_said(source, what, new.person, &new.in_words())?;
@@ -493,19 +494,17 @@ impl Tx<'_> {
         Ok(Ok(()))
     }
 
-    /// A chapter asks for someone. Where that comes to nothing it hears nothing: who guesses ids must not learn who is where.
+    /// A chapter asks for someone. Where that comes to nothing it hears nothing.
     fn take_asked(&self, source: &Source<'_>, row: &DocumentRow, new: &NewTransfer) -> Taken {
         let home = self.home_of(row.id)?.filter(|home| *home != ELSEWHERE && *home != source.scope_row);
         let here = self.assignment(source.scope_row, row.id)?.is_some_and(|known| known.held && new.also);
         let sql = "SELECT EXISTS (SELECT 1 FROM transfer WHERE document = ? AND state = 'open')";
-        let in_vain =
-            || self.audit_refused(source.link, "asked for somebody in vain", (1, Some(new.person)), source.at).map(Ok);
-        let Some(home) = home.filter(|_| row.state == DocState::Live && !here) else { return in_vain() };
-        if self.number("look for a transfer", sql, params![row.id])? > 0 {
-            return in_vain();
-        }
+        let open = self.number("look for a transfer", sql, params![row.id])? > 0;
+        let Some(home) = home.filter(|_| row.state == DocState::Live && !here && !open) else {
+            return self.in_vain(source, new.person, "asked for somebody in vain").map(Ok);
+        };
         self.audit_said(source, AuditKind::TransferProposed, new.person, &new.in_words())?;
-        let said = Said { given: false, taken: true, here: false };
+        let said = Said { given: false, taken: true, proposer: Some(source.scope_row), here: false };
         let (sides, summary) = ((Some(home), Some(source.scope_row)), self.summary_of(row.id)?);
         let transfer = self.insert_transfer(new, row.id, sides, said, &summary)?;
         self.feed_transfer(transfer, row.id, Some(home), None)?;
@@ -555,7 +554,7 @@ impl Tx<'_> {
             her_word: said.her_word,
             at: said.at,
         };
-        let words = Said { given: said.her_word && giver.is_some(), taken: false, here: false };
+        let words = Said { given: said.her_word && giver.is_some(), taken: false, proposer: None, here: false };
         let transfer = self.insert_transfer(&new, document, (giver, taker), words, said.summary.expose())?;
         let sql = "UPDATE transfer SET epoch = ?, state = ? WHERE id = ?";
         self.run("note a transfer", sql, params![said.epoch, word, transfer])?;

@@ -9,7 +9,7 @@ use model::Timestamp;
 use rusqlite::params;
 
 use crate::leave::DAY_MS;
-use crate::{StoreError, Tx};
+use crate::{Read, StoreError, Tx};
 
 /// How many of its newest rows a scope's feed keeps: a hundred thousand changes are a busy chapter's month, and about
 /// 30 MB at most. A peer that is further behind compares, which costs less than reading so many rows.
@@ -18,6 +18,19 @@ pub const FEED_ROWS_KEPT: u64 = 100_000;
 const ROWS_AT_ONCE: u64 = 2_000;
 /// How long a transfer is listed after it has ended, in ms: 30 days, in which whoever proposed it looks what came of it.
 const ENDED_LISTED_MS: i64 = 30 * DAY_MS;
+
+/// The most transfers of one chapter that are open: more would hide each other.
+const OPEN_MAX: u64 = 1_000;
+/// The most that one chapter proposes while ended ones are listed, a month: each stands in the audit log for ever.
+const PROPOSED_MAX: u64 = 3_000;
+
+impl Read<'_> {
+    /// Whether a chapter has proposed as many transfers as may be open, or listed, at once.
+    pub(crate) fn has_proposed_enough(&self, chapter: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) >= ?2 OR total(state = 'open') >= ?3 FROM transfer WHERE proposer = ?1";
+        Ok(self.number("count transfers", sql, params![chapter, PROPOSED_MAX, OPEN_MAX])? > 0)
+    }
+}
 
 impl Tx<'_> {
     /// Lets rows go that are older than the newest `kept` of each feed, a few thousand at once; gives how many went.

@@ -177,3 +177,19 @@ fn a_hub_that_was_put_back_lets_nobody_in_by_an_invitation_that_was_used_since()
     back.invite(8, LA, None).unwrap();
     assert_eq!(back.enrol(8, 2, AT), InviteOutcome::Enrolled(LA), "who came by it comes again by a new one");
 }
+
+#[test]
+fn whom_a_chapter_has_invited_counts_until_it_is_shut_out() {
+    let mut hub = Hub::new();
+    hub.invite(7, LA, None).unwrap();
+    hub.enrol(7, 2, AT);
+    let link = hub.link(2).id;
+    for secret in 20..40 {
+        hub.invite(secret, LA, Some(link)).unwrap();
+        assert_eq!(hub.enrol(secret, secret + 100, AT), InviteOutcome::Enrolled(LA));
+    }
+    assert!(hub.invite(90, LA, Some(link)).is_err(), "a chapter has no nodes without end");
+    hub.invite(91, LA, None).unwrap();
+    hub.revoke(120);
+    hub.invite(90, LA, Some(link)).unwrap();
+}

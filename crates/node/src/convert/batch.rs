@@ -5,7 +5,7 @@
 use engine::{Batch, Content, ENTRIES_MAX, Entry, Position};
 use model::{Digest, ScopeId};
 
-use super::{FromWireError, Outcome, bytes, entry_from_wire, entry_to_wire, scope, scope_to_wire, within};
+use super::{FromWireError, Outcome, bytes, entry_from_wire, entry_to_wire, row, scope, scope_to_wire, within};
 use crate::wire::sync as wire;
 
 pub(super) fn batch_to_wire(batch: &Batch, own: ScopeId) -> wire::Batch {
@@ -32,12 +32,13 @@ pub(super) fn batch_to_wire(batch: &Batch, own: ScopeId) -> wire::Batch {
 pub(super) fn batch_from_wire(batch: wire::Batch, own: ScopeId) -> Outcome<Batch> {
     within(batch.entries.len(), ENTRIES_MAX, "entries")?;
     let scope = scope(&batch.scope, own)?;
-    let mut before = batch.after;
+    let after = row(batch.after)?;
+    let mut before = after;
     let mut entries = Vec::with_capacity(batch.entries.len());
-    for row in batch.entries {
-        let mut entry = entry_from_wire(row)?;
+    for entry in batch.entries {
+        let mut entry = entry_from_wire(entry)?;
         if entry.seq == 0 {
-            entry.seq = before.checked_add(1).ok_or(FromWireError::Limit("row"))?;
+            entry.seq = row(before + 1)?;
         }
         before = entry.seq;
         entries.push(entry);
@@ -46,14 +47,14 @@ pub(super) fn batch_from_wire(batch: wire::Batch, own: ScopeId) -> Outcome<Batch
     let seq = match entries.last() {
         Some(last) if said.seq == 0 => last.seq,
         None if said.seq == 0 => return Err(FromWireError::Absent("last row")),
-        Some(_) | None => said.seq,
+        Some(_) | None => row(said.seq)?,
     };
     let hash = if said.hash.is_empty() {
         made(scope, &entries, seq).ok_or(FromWireError::Absent("row digest"))?
     } else {
         Digest(bytes(&said.hash, "row digest")?)
     };
-    Ok(Batch { scope, after: batch.after, last: Position { seq, hash }, entries })
+    Ok(Batch { scope, after, last: Position { seq, hash }, entries })
 }
 
 /// The digest of a batch's last row as its entries tell it: if the last of them is that row, and brings a change. The

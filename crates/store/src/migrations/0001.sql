@@ -144,6 +144,7 @@ CREATE TABLE transfer (
   epoch INTEGER NOT NULL,             -- of the giver's assignment: it acts only while that stands
   given INTEGER NOT NULL,             -- 1: the giving side agrees
   taken INTEGER NOT NULL,             -- 1: the receiving side agrees
+  proposer INTEGER,                   -- scope.id of the child that proposed it; NULL: this node, or its parent
   agreed INTEGER NOT NULL,            -- 1: she was asked and agreed
   also INTEGER NOT NULL,              -- 1: she stays where she is, and the receiving chapter serves her, too
   her_word INTEGER NOT NULL,          -- 1: she asked for it herself: that stands for the giving side's word
@@ -156,6 +157,7 @@ CREATE TABLE transfer (
 ) STRICT;
 CREATE INDEX transfer_open ON transfer (document) WHERE state = 'open';
 CREATE INDEX transfer_document ON transfer (document);
+CREATE INDEX transfer_proposer ON transfer (proposer, state) WHERE proposer IS NOT NULL;
 
 -- The ledger of what was deleted everywhere. Nothing else is left of it but hashes in `fingerprint`.
 CREATE TABLE erasure (
