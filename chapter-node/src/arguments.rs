@@ -64,6 +64,18 @@ pub(crate) enum Command {
     /// One full exchange with the network. Exit 3 if it can't be reached: nothing is lost
     #[command(after_help = "Example:\n  chapter-node sync && chapter-node state-hash")]
     Sync,
+    /// Leave the network: everything stays here, what the network has is frozen. Exit 3 if it can't be reached
+    #[command(
+        after_help = "All nodes of the chapter are out; say it on each of them. Nothing is deleted, here or there. A new invitation of the network takes it up again.\n\nExamples:\n  chapter-node leave\n  chapter-node leave --release"
+    )]
+    Leave {
+        /// The network may go on with the people whom it has through this chapter; they stay here, too
+        #[arg(long)]
+        release: bool,
+        /// End it at this node without telling the network: it is no more, or has shut this node out
+        #[arg(long, conflicts_with = "release")]
+        offline: bool,
+    },
     /// Hand someone back whom the network placed here
     #[command(after_help = "Example:\n  chapter-node return 2f6d1c0a --reason \"lives in San Francisco now\"")]
     Return {

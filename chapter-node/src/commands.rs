@@ -8,9 +8,9 @@ use cli::{
     Config, Failure, Globals, Out, ServePlan, Shared, find_person, life, print_invite, run_shared, runtime, serve,
     sync, table,
 };
-use node::{Accepting, Invite, JoinOffer, Node, ask_for_invite, follow, join, look};
+use node::{Accepting, ErrorKind, Invite, JoinOffer, Leaving, Node, ask_for_invite, follow, join, leave, look};
 use serde_json::{Value, json};
-use store::{Filter, LinkStanding, Page};
+use store::{Filter, LeaveWord, LinkStanding, Page};
 use web::{ago, person_json};
 
 use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
@@ -51,6 +51,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             serve(&node, ServePlan { http, grpc: None, addresses: Vec::new(), router, beside: None, once_open })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, "the network", out),
+        Command::Leave { release, offline } => {
+            let word = if release { LeaveWord::Release } else { LeaveWord::Keep };
+            leave_network(&globals.open(PROGRAM)?, Leaving { word, untold: offline, by: &by }, out)
+        }
         Command::Return { id, reason } => {
             let node = globals.open(PROGRAM)?;
             let transfer = node.return_person(find_person(&node, &id)?.document, reason.as_str().into(), &by)?;
@@ -114,16 +118,49 @@ fn join_network(
 /// A node that is there follows its hub, or is let in again; nothing is to be done if the invitation says nothing new. Gives
 /// the key that it has.
 fn join_again(node: &Node, invite: &Invite, accepted: bool, by: &str) -> Result<String, Failure> {
-    let link = node.read(|read| read.parent())?;
-    let stays = |link: &store::LinkRow| link.parent == invite.hub && link.standing != LinkStanding::Refused;
+    let link = node.read(|read| read.known_parent())?;
+    let left = |link: &store::LinkRow| link.standing == LinkStanding::Left;
+    let stays =
+        |link: &store::LinkRow| link.parent == invite.hub && link.standing != LinkStanding::Refused && !left(link);
     if link.as_ref().is_some_and(stays) && node.has_its_key().is_ok() {
         return Ok(node.id().fingerprint());
     }
     let runtime = runtime()?;
     let offer = runtime.block_on(look(invite))?;
-    let known = link.and_then(|link| link.accepted).filter(|known| known.version == offer.statement_version);
+    // Who comes back accepts it anew.
+    let known = link.filter(|link| !left(link)).and_then(|link| link.accepted);
+    let known = known.filter(|known| known.version == offer.statement_version);
     let version = known.map_or_else(|| accept(&offer, accepted), |known| Ok(known.version))?;
     Ok(runtime.block_on(follow(node, invite, Accepting { version, by }))?.fingerprint())
+}
+
+fn leave_network(node: &Node, leaving: Leaving<'_>, out: Out) -> Result<(), Failure> {
+    let left = match runtime()?.block_on(leave(node, leaving)) {
+        Ok(left) => left,
+        Err(error) if error.kind() == ErrorKind::Unreachable => {
+            let hint = "nothing has changed here: say it again when the network is back. If it never comes back, \
+                        `leave --offline` ends it at this node";
+            return Err(Failure::unreachable(format!("this chapter did not leave: {error}")).hint(hint));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let released = leaving.word == LeaveWord::Release;
+    let made = json!({"left": left.at, "network": left.network, "told": !leaving.untold, "released": released});
+    out.result(&made, || {
+        let heard = if leaving.untold {
+            "The network was not told: until it hears of it, it counts this chapter as one that is offline"
+        } else if released {
+            "What the network has of this chapter is frozen there; it may go on with these people, if it says so, too"
+        } else {
+            "What the network has of this chapter is frozen there: shown, not written, and in no total"
+        };
+        format!(
+            "left {} on {}. Everything stays here, and this node works on. {heard}. A new invitation takes it up again",
+            left.network,
+            left.at.for_people()
+        )
+    });
+    Ok(())
 }
 
 /// Shows what the network will see, and has somebody accept it; gives the version that was accepted.

@@ -141,6 +141,14 @@ pub(crate) enum Chapter {
         /// The chapter
         slug: String,
     },
+    /// Go on with the people of a chapter that left and said that you may: they wait for a chapter
+    #[command(
+        after_help = "Until both ends have said so, what this hub has of them is frozen: shown, not written, in no total. The chapter says it with `chapter-node leave --release`. What the chapter itself has stays there. If it comes back instead: `hub-node invite`.\n\nExample:\n  hub-node chapter agree la"
+    )]
+    Agree {
+        /// The chapter
+        slug: String,
+    },
     /// Everything about one chapter
     #[command(after_help = "Example:\n  hub-node chapter show la")]
     Show {

@@ -1,9 +1,9 @@
 //! Adding chapters with their territories, and showing them.
 
-use atlas::{Rule, RuleError, Territory, parse_list};
+use atlas::{Rule, RuleError, Territory, TerritorySet, parse_list};
 use cli::{Failure, Out, table};
 use model::{ScopeId, Slug};
-use node::{ChapterDraft, Node, NodeError};
+use node::{ChapterDraft, Node, NodeError, Turn};
 use serde_json::json;
 use store::{ChapterRow, ChapterState};
 use web::{ago, chapter_json};
@@ -21,7 +21,26 @@ pub(crate) fn run(node: &Node, command: &Chapter, out: Out, by: &str) -> Result<
         Chapter::Resume { slug } => change(node, slug, ChapterState::Open, out),
         Chapter::Close { slug } => change(node, slug, ChapterState::Closed, out),
         Chapter::Revoke { slug } => nodes::revoke_chapter(node, slug, out, by),
+        Chapter::Agree { slug } => agree(node, slug, out, by),
     }
+}
+
+/// The set of territories after a change of the one before.
+fn next_set(version: u64, body: Option<&str>, change: impl FnOnce(&mut TerritorySet)) -> Result<String, NodeError> {
+    let mut set = read_set(version - 1, body)?;
+    set.version = version;
+    change(&mut set);
+    serde_json::to_string(&set).map_err(|error| NodeError::Refused(error.to_string()))
+}
+
+/// The territories when a chapter has left or come back: its lines stay in them, and serve while it is there.
+pub(crate) fn redraw(chapter: ScopeId, turn: Turn, version: u64, body: Option<String>) -> Result<String, NodeError> {
+    next_set(version, body.as_deref(), |set| {
+        let id = chapter.to_string();
+        for territory in set.territories.iter_mut().filter(|territory| territory.chapter == id) {
+            territory.left = turn == Turn::Leaves;
+        }
+    })
 }
 
 fn rules(wanted: &AddChapter, country: &str) -> Result<Vec<Rule>, RuleError> {
@@ -43,18 +62,17 @@ fn add(node: &Node, wanted: &AddChapter, out: Out, by: &str) -> Result<(), Failu
     let parent = wanted.parent.as_deref().map(|slug| node.read(|read| read.chapter(slug))).transpose()?;
     let draft = ChapterDraft { slug: slug.clone(), name: wanted.name.trim().to_owned(), intake: wanted.intake };
     let territories = |scope: ScopeId, version: u64, body: Option<String>| {
-        let mut set = read_set(version - 1, body.as_deref())?;
-        set.version = version;
-        set.territories.push(Territory {
+        let territory = Territory {
             chapter: scope.to_string(),
             slug: slug.clone(),
             name: draft.name.clone(),
             parent: parent.map(|parent| parent.scope.to_string()),
             priority: 0,
             paused: false,
+            left: false,
             rules: rules.iter().map(Rule::to_string).collect(),
-        });
-        serde_json::to_string(&set).map_err(|error| NodeError::Refused(error.to_string()))
+        };
+        next_set(version, body.as_deref(), |set| set.territories.push(territory))
     };
     let scope = node.add_chapter(&draft, territories, by)?;
     out.result(&json!({"id": scope.to_string(), "slug": slug, "rules": rules.len()}), || {
@@ -63,19 +81,39 @@ fn add(node: &Node, wanted: &AddChapter, out: Out, by: &str) -> Result<(), Failu
     Ok(())
 }
 
+/// Whether the territory of a chapter takes people.
+fn take_people(set: &mut TerritorySet, slug: &str, state: ChapterState) {
+    for territory in set.territories.iter_mut().filter(|territory| territory.slug.as_str() == slug) {
+        territory.paused = state != ChapterState::Open;
+        if state == ChapterState::Closed {
+            territory.rules.clear();
+        }
+    }
+}
+
+/// This hub's word, after the chapter's, on who goes on with its people.
+fn agree(node: &Node, slug: &str, out: Out, by: &str) -> Result<(), Failure> {
+    node.settle()?;
+    let close = |version: u64, body: Option<String>| {
+        next_set(version, body.as_deref(), |set| take_people(set, slug, ChapterState::Closed))
+    };
+    let agreed = node.agree_to_leaving(slug, close, by)?;
+    out.result(&json!({"slug": slug, "people": agreed.people, "frozen": agreed.frozen}), || {
+        let waits = format!("the network goes on with {} people of {slug}: they wait (`unplaced list`)", agreed.people);
+        if agreed.frozen == 0 {
+            waits
+        } else {
+            format!("{waits}. {} records could not be written: say it again later", agreed.frozen)
+        }
+    });
+    Ok(())
+}
+
 /// Who is in the chapter stays in it, whatever becomes of it: only new people go elsewhere.
 fn change(node: &Node, slug: &str, state: ChapterState, out: Out) -> Result<(), Failure> {
     let chapter = node.read(|read| read.chapter(slug))?;
     node.change_chapter(chapter.scope, state, |version, body| {
-        let mut set = read_set(version - 1, body.as_deref())?;
-        set.version = version;
-        for territory in set.territories.iter_mut().filter(|territory| territory.slug == chapter.slug) {
-            territory.paused = state != ChapterState::Open;
-            if state == ChapterState::Closed {
-                territory.rules.clear();
-            }
-        }
-        serde_json::to_string(&set).map_err(|error| NodeError::Refused(error.to_string()))
+        next_set(version, body.as_deref(), |set| take_people(set, slug, state))
     })?;
     out.result(&json!({"slug": slug, "state": state.word()}), || match state {
         ChapterState::Open => format!("{} takes people again", chapter.name),
@@ -93,18 +131,17 @@ fn change(node: &Node, slug: &str, state: ChapterState, out: Out) -> Result<(), 
 
 fn line(chapter: &ChapterRow, node: &Node) -> Vec<String> {
     let connected = chapter.links.iter().any(|(standing, _)| *standing == store::LinkStanding::Connected);
-    let link = if chapter.links.is_empty() {
-        "not joined"
-    } else if connected {
-        "connected"
-    } else {
-        "offline"
+    let link = match chapter.left {
+        Some(left) => format!("left {}", left.for_people()),
+        None if chapter.links.is_empty() => "not joined".to_owned(),
+        None if connected => "connected".to_owned(),
+        None => "offline".to_owned(),
     };
     vec![
         chapter.slug.to_string(),
         chapter.name.clone(),
         chapter.supporters().to_string(),
-        link.to_owned(),
+        link,
         ago(chapter.last_exchange(), node.now()),
     ]
 }
@@ -131,7 +168,8 @@ fn show(node: &Node, slug: &str, out: Out) -> Result<(), Failure> {
     })?;
     let set = read_set(version, body.as_deref())?;
     let territory = set.territories.iter().find(|territory| territory.slug == chapter.slug);
-    let rules = territory.map(|territory| territory.rules.clone()).unwrap_or_default();
+    let rules = territory.filter(|territory| !territory.left).map(|territory| territory.rules.clone());
+    let rules = rules.unwrap_or_default();
     let mut made = chapter_json(&chapter);
     if let Some(object) = made.as_object_mut() {
         object.insert("card".to_owned(), json!(card.map(|card| card.fields)));

@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let pick = |flag: Option<String>, configured: Option<String>, default: &str| {
                 flag.or(configured).unwrap_or_else(|| default.to_owned())
             };
+            node.redraw_by(chapters::redraw);
             let http = pick(http, config.http, "127.0.0.1:8080");
             let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
             let router = site::router(&node, SignUpGate::new(config.sign_up_limits), rules);

@@ -113,7 +113,8 @@ fn left_words(open: usize, brought: &[NodeId]) -> String {
 /// Which nodes came by an invitation that the node of a link had made, and are let in still.
 fn brought_in(node: &Node, link: &LinkRow) -> Result<Vec<NodeId>, Failure> {
     let (invites, links) = node.read(|read| Ok((read.invites()?, read.links()?)))?;
-    let is_in = |id: &NodeId| links.iter().any(|it| it.peer == *id && it.standing != LinkStanding::Revoked);
+    let out = [LinkStanding::Revoked, LinkStanding::Left];
+    let is_in = |id: &NodeId| links.iter().any(|it| it.peer == *id && !out.contains(&it.standing));
     let brought = invites.iter().filter(|invite| invite.link == Some(link.id)).filter_map(|invite| invite.used_by);
     Ok(brought.filter(is_in).collect())
 }

@@ -32,7 +32,7 @@ struct ChapterLine {
     name: String,
     people: u64,
     rungs: Vec<u64>,
-    link: &'static str,
+    link: String,
     link_class: &'static str,
     fresh: String,
 }
@@ -57,10 +57,11 @@ fn labels(ladder: &Ladder) -> Vec<String> {
 
 fn chapter_line(chapter: &ChapterRow, ladder: &Ladder, now: Timestamp) -> ChapterLine {
     let connected = chapter.links.iter().any(|(standing, _)| *standing == LinkStanding::Connected);
-    let (link, link_class) = match (chapter.links.is_empty(), connected) {
-        (true, _) => ("not joined", "warn"),
-        (false, true) => ("in step", "good"),
-        (false, false) => ("offline", "warn"),
+    let (link, link_class) = match (chapter.left, connected) {
+        (Some(left), _) => (format!("left {}, not in the totals", left.for_people()), "warn"),
+        (None, true) => ("in step".to_owned(), "good"),
+        (None, false) if chapter.links.is_empty() => ("not joined".to_owned(), "warn"),
+        (None, false) => ("offline".to_owned(), "warn"),
     };
     let count = |id: &RungId| chapter.rungs.iter().find(|(rung, _)| rung == id.as_str()).map_or(0, |(_, count)| *count);
     ChapterLine {
@@ -137,7 +138,7 @@ pub(crate) async fn network(State(hub): State<Hub>, Extension(who): Extension<Wh
         let tally = node.tally()?;
         let (chapters, ladder) = node.read(|read| Ok((read.chapters()?, read.settings()?.ladder)))?;
         let now = node.now();
-        let joined = chapters.iter().filter(|chapter| !chapter.links.is_empty());
+        let joined = chapters.iter().filter(|chapter| !chapter.links.is_empty() && chapter.left.is_none());
         let oldest = joined.min_by_key(|chapter| chapter.last_exchange());
         Ok(NetworkPage {
             shell: hub.site.shell("Network", "/", &who)?,
@@ -183,7 +184,8 @@ pub(crate) async fn chapter(
             node.read(|read| Ok((read.chapter(&slug)?, read.settings()?.ladder, read.territories()?)))?;
         let card = node.read(|read| read.card(chapter.scope))?.unwrap_or_default();
         let set = read_set(version, body.as_deref())?;
-        let territory = set.territories.into_iter().find(|territory| territory.slug == chapter.slug);
+        let mut territories = set.territories.into_iter();
+        let territory = territories.find(|territory| territory.slug == chapter.slug && !territory.left);
         let fact = |(name, label): (&'static str, &'static str)| card.get(name).map(|value| (label, value.to_owned()));
         Ok(ChapterPage {
             shell: hub.site.shell(&chapter.name, "/chapters", &who)?,
@@ -221,7 +223,11 @@ fn unplaced_page(hub: &Hub, who: &Who, problem: Option<String>) -> Result<Unplac
         shell: hub.site.shell("Waiting", "/unplaced", who)?,
         reasons: reasons.into_iter().map(|(reason, count)| (reason.replace('_', " "), count)).collect(),
         people: people.iter().map(line).collect(),
-        chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
+        chapters: chapters
+            .into_iter()
+            .filter(|chapter| chapter.left.is_none())
+            .map(|chapter| (chapter.slug.to_string(), chapter.name))
+            .collect(),
         held,
         held_count,
         problem,

@@ -110,7 +110,11 @@ fn page(hub: &Hub, form: &Form, errors: &FieldErrors) -> Result<SignUpPage, WebE
         shell: hub.site.bare("Sign up"),
         fields: FIELDS.into_iter().map(field).collect(),
         problem: elsewhere.map(|error| error.message.clone()),
-        chapters: chapters.into_iter().map(|chapter| (chapter.slug.to_string(), chapter.name)).collect(),
+        chapters: chapters
+            .into_iter()
+            .filter(|chapter| chapter.left.is_none())
+            .map(|chapter| (chapter.slug.to_string(), chapter.name))
+            .collect(),
         chosen: form.get("chapter").unwrap_or_default().to_owned(),
         // Whoever mends a mistake goes on with the same form.
         shown: form.get(SHOWN).map_or_else(|| hub.site.node.now().as_millis().to_string(), str::to_owned),

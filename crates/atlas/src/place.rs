@@ -169,7 +169,8 @@ impl Atlas {
         if let Some(slug) = choice {
             let chosen = self.set.territories.iter().position(|territory| territory.slug.as_str() == slug);
             steps.push(Step { step: "own_choice", found: slug.to_owned() });
-            if let Some(at) = chosen.filter(|at| !self.set.territories[*at].paused) {
+            let takes = |at: &usize| !self.set.territories[*at].paused && !self.set.territories[*at].left;
+            if let Some(at) = chosen.filter(takes) {
                 let words = format!("She chose {} herself.", self.set.territories[at].name);
                 return self.placed(at, Reason::OwnChoice, words, steps, Vec::new(), evidence.flags);
             }
@@ -432,6 +433,7 @@ mod tests {
             parent: None,
             priority: 0,
             paused: false,
+            left: false,
             rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
         }
     }
@@ -526,6 +528,16 @@ mod tests {
         assert_eq!(atlas.place(&at("94110"), Some("la")).reason, Reason::OwnChoice);
         assert_eq!(atlas.place(&at("94110"), None).reason, Reason::ChapterPaused);
         assert_eq!(atlas.place(&at("90012"), Some("sf")).chapter.as_deref(), Some("la"));
+    }
+
+    #[test]
+    fn who_was_a_chapters_that_left_is_the_regions_own_or_waits_whatever_she_chooses() {
+        let mut left = territory(1, "la", &["prefix:US:900"]);
+        left.left = true;
+        let alone = atlas(vec![left.clone()]);
+        assert_eq!(alone.place(&at("90012"), Some("la")).reason, Reason::NoChapter);
+        let state = territory(2, "state", &["region:US-CA"]);
+        assert_eq!(atlas(vec![left, state]).place(&at("90012"), Some("la")).chapter.as_deref(), Some("state"));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Territory {
     /// Takes nobody for now.
     #[serde(default)]
     pub paused: bool,
+    /// The chapter left the network: its lines serve no place, and are kept for when it comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// Its lines, as text.
     pub rules: Vec<String>,
 }
@@ -111,7 +114,7 @@ impl Atlas {
             atlas.scopes.push(territory.scope().map_err(|e| TerritoryError::Scope(territory.slug.clone(), e))?);
             let rules: Result<Vec<Rule>, RuleError> = territory.rules.iter().map(|rule| rule.parse()).collect();
             let rules = rules.map_err(|error| TerritoryError::Rule(territory.slug.clone(), error))?;
-            for (nth, rule) in rules.iter().enumerate() {
+            for (nth, rule) in rules.iter().enumerate().filter(|_| !territory.left) {
                 atlas.index(rule, Claim { territory: at, rule: nth });
             }
             atlas.rules.push(rules);

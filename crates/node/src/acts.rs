@@ -213,9 +213,19 @@ impl Node {
         Err(NodeError::Busy)
     }
 
+    /// What a hub has of somebody whose chapter left stays as it is.
+    pub(crate) fn not_frozen(&self, row: &PersonRow) -> Result<(), NodeError> {
+        let Some(left) = row.left else { return Ok(()) };
+        let (chapter, when) = (row.chapter_name.as_deref().unwrap_or("her chapter"), left.for_people());
+        let words =
+            format!("she is in {chapter}, which left the network on {when}: what is known of her here is frozen");
+        Err(NodeError::Refused(words))
+    }
+
     /// At a hub only people who are in no chapter are called, asked and moved: the others are their chapter's.
     pub(crate) fn in_our_care(&self, person: DocId) -> Result<(), NodeError> {
         let row = self.read(|read| read.record(person))?;
+        self.not_frozen(&row)?;
         match row.chapter_name.filter(|_| self.kind() == NodeKind::Hub) {
             Some(chapter) => Err(NodeError::Refused(format!("she is in {chapter}: her chapter keeps this with her"))),
             None if self.kind() == NodeKind::Hub && row.elsewhere => {

@@ -2,7 +2,7 @@
 //!
 //! **Invariants:** authority is the row: each call looks up the key that the handshake has proved, and nothing else that is
 //! shown or said decides who calls. Of each link only its newest stream lives. What is still to be sent to a child that was
-//! revoked is not sent.
+//! revoked, or whose chapter left, is not sent.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -31,7 +31,7 @@ use crate::{Node, NodeError, dial, draw};
 const STREAMS_MAX: u32 = 8;
 /// How often a connection that says nothing is asked whether it lives, and how long it has to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// How long is waited between two looks who was revoked, however much is written: a tenth of what is promised.
+/// How long is waited between two looks who is let in no more, however much is written: a tenth of what is promised.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The longest message of whoever joins, in bytes: a request for a certificate has some hundreds. Anybody may send one.
@@ -59,7 +59,7 @@ where
     }
 }
 
-/// Cuts the streams of children that were revoked, by whichever process, as long as this hub serves.
+/// Cuts the streams of children that are let in no more, by whichever process, as long as this hub serves.
 pub(crate) async fn cut_revoked(children: Children) {
     let mut changes = children.node.changes();
     loop {
@@ -68,9 +68,9 @@ pub(crate) async fn cut_revoked(children: Children) {
             changed = changes.changed() => if changed.is_err() { return },
         }
         let reading = children.node.clone();
-        match blocking(move || reading.read(|read| read.revoked())).await {
-            Ok(revoked) => children.cut(&revoked).await,
-            Err(error) => tracing::error!(%error, "it can't be read who was revoked"),
+        match blocking(move || reading.read(|read| read.shut_out())).await {
+            Ok(shut_out) => children.cut(&shut_out).await,
+            Err(error) => tracing::error!(%error, "it can't be read who is let in no more"),
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -130,8 +130,16 @@ pub(crate) fn internal(error: &NodeError) -> Status {
     Status::internal("the hub failed to answer: try again")
 }
 
-/// What a node is told that was revoked; `detail` says when and by whom.
-fn revoked_words(detail: &str) -> String {
+/// What a node is told that is let in no more.
+fn shut_out_words(link: &LinkRow) -> String {
+    // When, and by whom a node was revoked.
+    let detail = &link.detail;
+    if link.standing == LinkStanding::Left {
+        return format!(
+            "this chapter left the network {detail}. Its people stay with it and it works on; nothing is exchanged any more. \
+             Say `chapter-node leave` on this node, too; to come back it needs a new invitation"
+        );
+    }
     format!(
         "the network has shut this node out ({detail}). Its people stay with it and it works on; nothing is exchanged any \
          more. To come back it needs a new invitation of the network"
@@ -147,8 +155,8 @@ impl Children {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose link the call is on, whatever its certificate is worth still.
-    pub(crate) async fn link_of(&self, call: &Extensions) -> Result<(Shown, LinkRow), Status> {
+    /// Whose link the call is on, whatever its certificate is worth still, also if it is let in no more.
+    pub(crate) async fn known(&self, call: &Extensions) -> Result<(Shown, LinkRow), Status> {
         let refused = |caller, words| {
             self.node.refuses_caller(caller, words);
             Status::permission_denied(NOT_ENROLLED)
@@ -159,11 +167,19 @@ impl Children {
         let found = blocking(move || node.read(|read| read.child(shown.node))).await;
         let found = found.map_err(|error| internal(&error))?;
         let link = found.ok_or_else(|| refused(Some(shown.node), "called with a key that is in no row"))?;
-        if link.standing == LinkStanding::Revoked {
-            self.node.refuses_caller(Some(shown.node), "called with a key that was revoked");
-            return Err(Status::permission_denied(revoked_words(&link.detail)));
-        }
         Ok((shown, link))
+    }
+
+    /// Whose link the call is on, whatever its certificate is worth still.
+    pub(crate) async fn link_of(&self, call: &Extensions) -> Result<(Shown, LinkRow), Status> {
+        let (shown, link) = self.known(call).await?;
+        let why = match link.standing {
+            LinkStanding::Revoked => "called with a key that was revoked",
+            LinkStanding::Left => "called after its chapter left",
+            LinkStanding::Connected | LinkStanding::Offline | LinkStanding::Refused => return Ok((shown, link)),
+        };
+        self.node.refuses_caller(Some(shown.node), why);
+        Err(Status::permission_denied(shut_out_words(&link)))
     }
 
     /// Whose link the call is on, with a certificate that is good now.
@@ -180,10 +196,14 @@ impl Children {
     }
 
     /// Ends the streams of these links in words.
-    async fn cut(&self, revoked: &[LinkId]) {
+    async fn cut(&self, shut_out: &[LinkId]) {
         let open: Vec<LinkId> = {
             let streams = self.streams();
-            revoked.iter().copied().filter(|link| streams.get(link).is_some_and(|it| !it.stop.is_cancelled())).collect()
+            shut_out
+                .iter()
+                .copied()
+                .filter(|link| streams.get(link).is_some_and(|it| !it.stop.is_cancelled()))
+                .collect()
         };
         if open.is_empty() {
             return;
@@ -192,16 +212,16 @@ impl Children {
         let links = match blocking(move || node.read(|read| read.links())).await {
             Ok(links) => links,
             Err(error) => {
-                tracing::error!(%error, "it can't be read who was revoked");
+                tracing::error!(%error, "it can't be read who is let in no more");
                 Vec::new()
             }
         };
         for link in open {
-            let detail = links.iter().find(|row| row.id == link).map_or("", |row| row.detail.as_str());
+            let words = links.iter().find(|row| row.id == link).map_or_else(|| NOT_ENROLLED.to_owned(), shut_out_words);
             if let Some(stream) = self.streams().get(&link) {
                 let mut outgoing = lock(&stream.frames);
                 outgoing.frames = None;
-                outgoing.last = Some(Status::permission_denied(revoked_words(detail)));
+                outgoing.last = Some(Status::permission_denied(words));
                 if let Some(waker) = outgoing.waker.take() {
                     waker.wake();
                 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use model::{AuditKind, NodeId, ScopeId, Slug};
 use store::{
-    Acceptance, DATABASE_FILE, Direction, LinkCertificate, NewAudit, NewChapter, NewLink, ScopeRole, StoreError,
-    private_directory,
+    Acceptance, DATABASE_FILE, Direction, LinkCertificate, LinkStanding, NewAudit, NewChapter, NewLink, ScopeRole,
+    StoreError, private_directory,
 };
 use tonic::transport::Channel;
 
@@ -177,7 +177,7 @@ pub async fn join_parent(node: &Node, invite: &Invite, accepting: Accepting<'_>)
 }
 
 /// A node that has joined follows its hub to other addresses, or is let in again, by a fresh invitation into the same
-/// chapter. One that has lost its key gets a new one. Gives whose key it has.
+/// chapter. One that has lost its key gets a new one; one that left is back, with everything. Gives whose key it has.
 ///
 /// # Errors
 /// When the invitation is of another network or chapter, or the hub can't be reached or refuses.
@@ -186,7 +186,7 @@ pub async fn follow(node: &Node, invite: &Invite, accepting: Accepting<'_>) -> R
     let (link, key) = blocking(move || {
         let link = reading.read(|read| {
             read.lives_here()?;
-            read.parent()
+            read.known_parent()
         })?;
         let link = link.ok_or_else(|| NodeError::Refused("this node has no parent".to_owned()))?;
         // Whichever key is there: it was drawn by a try before this one, if it is not the database's.
@@ -199,12 +199,15 @@ pub async fn follow(node: &Node, invite: &Invite, accepting: Accepting<'_>) -> R
         return Err(NodeError::Refused(words.to_owned()));
     }
     let (writing, invite, by) = (node.clone(), invite.clone(), accepting.by.to_owned());
-    let (version, id) = (accepting.version, key.id());
+    let (version, id, was_away) = (accepting.version, key.id(), link.standing == LinkStanding::Left);
     let note = move || {
         writing.write(Priority::Interactive, move |tx| {
             tx.set_node_id(id)?;
             tx.put_link(&enrolled.link(&invite, Accepting { version, by: &by }))?;
             tx.audit(&enrolled.said(&by))?;
+            if was_away {
+                tx.tell_deleted(draw::now())?;
+            }
             tx.want_exchange()
         })
     };
@@ -218,8 +221,7 @@ pub async fn follow(node: &Node, invite: &Invite, accepting: Accepting<'_>) -> R
 /// When this node has no parent, or it can't be reached or refuses.
 pub async fn ask_for_invite(node: &Node, life_ms: i64, by: &str) -> Result<Invite, NodeError> {
     let reading = node.clone();
-    let link = blocking(move || reading.read(|read| read.parent())).await?;
-    let link = link.ok_or_else(|| NodeError::Refused("this node has no network yet: it was not joined".to_owned()))?;
+    let link = blocking(move || reading.read(|read| read.parent())?.ok_or_else(|| reading.no_parent())).await?;
     renew::before_an_exchange(node, &link).await?;
     let (key, certificate) = renew::shown(node, link.id).await?;
     let (mut client, at) = enrolment(dial(&link.parent, Some((&key, certificate.as_slice())), node.connector()).await?);

@@ -1,19 +1,24 @@
-//! How nodes come into a network, from the hub's side: looking, enrolling, renewing, inviting a further one.
+//! How nodes come into a network and leave it, from the hub's side: looking, enrolling, renewing, inviting, leaving.
 //!
 //! **Invariant:** a secret is consumed, a link made and a certificate issued in one transaction, with its row of the audit
 //! log; what a request says of itself is left out.
 
 use model::AuditKind;
-use store::{Acceptance, Enrolling, InviteOutcome, InviteStanding, LinkCertificate, NewAudit, StoreError};
+use store::{
+    Acceptance, Enrolling, InviteOutcome, InviteStanding, LeaveWord, LinkCertificate, LinkStanding, NewAudit,
+    StoreError,
+};
 use tonic::{Request, Response, Status};
 
 use crate::children::{Children, internal};
 use crate::driver::blocking;
 use crate::invite::Invite;
+use crate::leaving::Turn;
 use crate::network::Inviting;
 use crate::wire::enrolment::enrolment_server::Enrolment;
 use crate::wire::enrolment::{
-    EnrolReply, EnrolRequest, InviteReply, InviteRequest, LookReply, LookRequest, RenewReply, RenewRequest,
+    EnrolReply, EnrolRequest, InviteReply, InviteRequest, LeaveReply, LeaveRequest, LookReply, LookRequest, RenewReply,
+    RenewRequest,
 };
 use crate::{NodeError, Priority, draw};
 
@@ -29,6 +34,7 @@ const CANCELLED: &str = "this invitation was taken back: ask for a new one";
 const USED: &str = "this invitation was used by another node: ask for a new one";
 const ELSEWHERE: &str = "this node belongs to another chapter: join with another directory";
 const REVOKED: &str = "the network has shut this node out: it needs a new invitation of the network itself";
+const LEFT: &str = "this chapter left the network since: it comes back by a new invitation";
 const CHANGED: &str = "what the network asks you to accept has changed meanwhile: read it again";
 
 fn refused(words: &str) -> Status {
@@ -85,11 +91,20 @@ impl Enrolment for Children {
         };
         let node = self.node.clone();
         let enrolled = blocking(move || {
+            let left = node.read(|read| {
+                let Some(invite) = read.invite(&hash)? else { return Ok(None) };
+                Ok(read.left_at(invite.scope)?.map(|_| invite.scope))
+            })?;
+            let redrawn = left.map(|chapter| node.redrawn(chapter, Turn::ComesBack)).transpose()?.flatten();
             node.write(Priority::Interactive, move |tx| {
                 if tx.settings()?.statement_version() != statement_version {
                     return Err(StoreError::Refused(CHANGED.to_owned()));
                 }
-                Ok((tx.enrol(&hash, &new, now)?, tx.invite(&hash)?))
+                let outcome = tx.enrol(&hash, &new, now)?;
+                if let (Some((version, body)), InviteOutcome::Enrolled(_)) = (&redrawn, outcome) {
+                    tx.publish_territories(*version, body, now)?;
+                }
+                Ok((outcome, tx.invite(&hash)?))
             })
         });
         let invite = match enrolled.await.map_err(failed)? {
@@ -146,6 +161,18 @@ impl Enrolment for Children {
         let invite = invited.await.map_err(failed)?;
         Ok(Response::new(InviteReply { invite: invite.to_string() }))
     }
+
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
+        // Of a chapter that left already, too: it has lost the answer, or this is a further node of it.
+        let (_, link) = self.known(request.extensions()).await?;
+        if link.standing == LinkStanding::Revoked {
+            self.link_of(request.extensions()).await?;
+        }
+        let word = if request.into_inner().release { LeaveWord::Release } else { LeaveWord::Keep };
+        let node = self.node.clone();
+        let left = blocking(move || node.chapter_leaves(&link, word)).await.map_err(failed)?;
+        Ok(Response::new(LeaveReply { left_ms: left.as_millis() }))
+    }
 }
 
 impl Children {
@@ -166,5 +193,6 @@ const fn why_not(outcome: InviteOutcome) -> &'static str {
         InviteOutcome::Used => USED,
         InviteOutcome::Elsewhere => ELSEWHERE,
         InviteOutcome::Revoked => REVOKED,
+        InviteOutcome::Left => LEFT,
     }
 }

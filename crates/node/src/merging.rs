@@ -30,6 +30,7 @@ impl Node {
     pub fn merge(&self, one: DocId, other: DocId, by: &str) -> Result<Joined, NodeError> {
         let (ones, others) = self.read(|read| Ok((read.records(one)?, read.records(other)?)))?;
         may_be_joined(&ones, &others)?;
+        ones.iter().chain(&others).try_for_each(|row| self.not_frozen(row))?;
         let mut written: BTreeMap<DocId, Vec<DocId>> = BTreeMap::new();
         let mut here: Vec<(DocId, DocId)> = Vec::new();
         for first in &ones {

@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::authority::unlock_file;
 use crate::connect::Connector;
+use crate::leaving::Redraw;
 use crate::lock::ServeLock;
 use crate::logins::Logins;
 pub use crate::queue::Priority;
@@ -50,6 +51,7 @@ pub(crate) struct Inner {
     connector: OnceLock<Connector>,
     pub(crate) logins: Logins,
     unlock_file: OnceLock<PathBuf>,
+    pub(crate) redraw: OnceLock<Redraw>,
 }
 
 /// A child that may begin, for as long as this is kept.
@@ -112,6 +114,7 @@ impl Node {
             connector: OnceLock::new(),
             logins: Logins::default(),
             unlock_file: OnceLock::new(),
+            redraw: OnceLock::new(),
         })))
     }
 

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::address::reached_at;
 use crate::authority::Authority;
 use crate::children::{Children, accept, cut_revoked};
-use crate::driver::{Ended, blocking};
+use crate::driver::{Ended, blocking, note_standing};
 use crate::incoming::{Answering, secured};
 use crate::keys::NodeKey;
 use crate::lock::ServeLock;
@@ -226,9 +226,7 @@ impl Node {
     /// When this node has no parent, or its database fails.
     pub async fn sync(&self) -> Result<SyncOutcome, NodeError> {
         let reading = self.clone();
-        let link = blocking(move || reading.read(|read| read.parent())).await?;
-        let no_parent = || NodeError::Refused("this node has no parent to exchange with".to_owned());
-        let link = link.ok_or_else(no_parent)?;
+        let link = blocking(move || reading.read(|read| read.parent())?.ok_or_else(|| reading.no_parent())).await?;
         if self.is_served() {
             return self.sync_beside_server().await;
         }
@@ -254,7 +252,10 @@ impl Node {
         let outcome = tokio::select! {
             done = in_step => if done { SyncOutcome::InStep } else { SyncOutcome::Unreachable("it took too long".to_owned()) },
             broken = exchanged => match broken {
-                Ended::Refused(words) => SyncOutcome::Refused(words),
+                Ended::Refused(words) => {
+                    note_standing(self, &link, LinkStanding::Refused, &words);
+                    SyncOutcome::Refused(words)
+                }
                 Ended::Broken(words) | Ended::Garbled(words) | Ended::Anew(words) => SyncOutcome::Unreachable(words),
                 Ended::Failed(error) => return Err(error),
                 Ended::Stopped => SyncOutcome::Unreachable("it was stopped".to_owned()),

@@ -278,7 +278,13 @@ fn insert_unless_known(tx: &Tx<'_>, prepared: &Prepared) -> Result<Inserted, Sto
     if let Some(at) = tx.erased_before(prepared.refused_if_erased.iter().map(String::as_str))? {
         return Ok(Inserted::Erased(at));
     }
-    let scopes: Vec<model::ScopeId> = prepared.chapter.into_iter().chain(tx.own_scope()?).collect();
+    let mut scopes: Vec<model::ScopeId> = prepared.chapter.into_iter().chain(tx.own_scope()?).collect();
+    if let Some(chapter) = prepared.chapter
+        && tx.left_at(chapter)?.is_some()
+    {
+        // It left since she was placed there: she waits.
+        scopes.retain(|scope| *scope != chapter);
+    }
     tx.insert_document(&prepared.document, &scopes, DocState::Live)?;
     Ok(Inserted::New)
 }

@@ -47,7 +47,11 @@ impl Node {
         within(&note, "the hand-over note")?;
         let slug: model::Slug = to.parse().map_err(|error: model::IdError| NodeError::Refused(error.to_string()))?;
         if self.kind() == NodeKind::Hub {
-            let row = self.read(|read| read.record(person))?;
+            let (row, there) = self.read(|read| Ok((read.record(person)?, read.chapter(slug.as_str())?)))?;
+            self.not_frozen(&row)?;
+            if there.left.is_some() {
+                return Err(NodeError::Refused(format!("{} left the network: nobody goes there", there.name)));
+            }
             if row.chapter.is_none() && !row.elsewhere {
                 self.place_by_hand(person, slug.as_str(), by)?;
                 return Ok(TransferAsked::Placed);
@@ -88,9 +92,7 @@ impl Node {
 
     fn need_parent(&self) -> Result<(), NodeError> {
         if self.kind() == NodeKind::Chapter && !self.read(|read| read.has_parent())? {
-            return Err(NodeError::Refused(
-                "this chapter belongs to no network: there is nobody to give her to".to_owned(),
-            ));
+            return Err(self.no_parent());
         }
         Ok(())
     }

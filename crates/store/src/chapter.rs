@@ -21,6 +21,10 @@ pub struct ChapterRow {
     pub intake: Option<u64>,
     /// `open`, `paused` or `closed`.
     pub state: String,
+    /// When it left the network; none: it belongs to it.
+    pub left: Option<Timestamp>,
+    /// Whether it said, leaving, that the network may go on with its people.
+    pub released: bool,
     /// How many supporters it has, by rung.
     pub rungs: Vec<(String, u64)>,
     /// Its nodes' links: standing and last exchange.
@@ -28,7 +32,12 @@ pub struct ChapterRow {
 }
 
 impl ChapterRow {
-    /// How many supporters it has.
+    /// Where it stands, in a word: `left` for one that left the network.
+    pub fn standing(&self) -> &str {
+        if self.left.is_some() { "left" } else { &self.state }
+    }
+
+    /// How many supporters it has; of one that left, of whom this hub keeps a copy.
     pub fn supporters(&self) -> u64 {
         self.rungs.iter().map(|(_, count)| count).sum()
     }
@@ -86,22 +95,17 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn chapters(&self) -> Result<Vec<ChapterRow>, StoreError> {
-        let sql = "SELECT c.scope, s.scope, c.slug, c.name, c.card, c.intake, c.state FROM chapter c
+        let sql =
+            "SELECT c.scope, s.scope, c.slug, c.name, c.card, c.intake, c.state, c.left_at, c.released FROM chapter c
                    JOIN scope s ON s.id = c.scope ORDER BY c.slug";
         let rows = self.all("read chapters", sql, [], |row| {
-            let slug: String = row.get(2)?;
-            Ok((
-                row.get::<_, i64>(0)?,
-                slug,
-                ScopeId::from_bytes(row.get(1)?),
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get(6)?,
-            ))
+            let (id, slug): (i64, String) = (row.get(0)?, row.get(2)?);
+            let more = (row.get(5)?, row.get(6)?, row.get::<_, Option<i64>>(7)?, row.get(8)?);
+            Ok((id, slug, ScopeId::from_bytes(row.get(1)?), row.get(3)?, row.get::<_, Option<[u8; 16]>>(4)?, more))
         })?;
         let links = self.links()?;
-        let full = |(id, slug, scope, name, card, intake, state): (i64, String, _, _, Option<[u8; 16]>, _, _)| {
+        let full = |(id, slug, scope, name, card, more): (i64, String, _, _, Option<[u8; 16]>, _)| {
+            let (intake, state, left, released): (_, _, Option<i64>, _) = more;
             Ok(ChapterRow {
                 scope,
                 slug: slug.parse()?,
@@ -109,6 +113,8 @@ impl Read<'_> {
                 card: card.map(DocId::from_bytes),
                 intake,
                 state,
+                left: left.map(Timestamp::from_millis),
+                released,
                 rungs: self.rungs_of(id)?,
                 links: links_of(&links, id),
             })
@@ -198,8 +204,12 @@ impl Tx<'_> {
     /// A chapter takes people, does not for now, or never again. Nobody goes from it by that.
     ///
     /// # Errors
-    /// When there is no such chapter, or it was closed.
+    /// When there is no such chapter, it was closed, or it left the network.
     pub fn set_chapter_state(&self, scope: ScopeId, state: ChapterState) -> Result<(), StoreError> {
+        if self.left_at(scope)?.is_some() {
+            let words = "this chapter left the network: it takes people again when it comes back, by an invitation";
+            return Err(StoreError::Refused(words.to_owned()));
+        }
         let sql =
             "UPDATE chapter SET state = ?1 WHERE scope = (SELECT id FROM scope WHERE scope = ?2) AND state != 'closed'";
         match self.run("change a chapter", sql, params![state.word(), scope.as_bytes()])? {

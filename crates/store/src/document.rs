@@ -7,6 +7,7 @@ use record::{Record, Written};
 use rusqlite::params;
 
 use crate::home::Place;
+use crate::membership::FROZEN;
 use crate::rows::{ScopeRole, join_hashes, split_hashes};
 use crate::view::View;
 use crate::{Read, StoreError, Tx};
@@ -318,6 +319,9 @@ impl Tx<'_> {
         if let Some(why) = row.state.refusal() {
             return Err(StoreError::NotWritable(edited.id, why));
         }
+        if self.is_frozen(row.id)? {
+            return Err(StoreError::NotWritable(edited.id, FROZEN));
+        }
         if row.heads != edited.base.heads || row.state != edited.base.state {
             return Err(StoreError::Stale(edited.id));
         }
@@ -444,9 +448,12 @@ impl Tx<'_> {
     /// Places a waiting document into a chapter's scope.
     ///
     /// # Errors
-    /// When the chapter or the document is not known, or the document is in a chapter already.
+    /// When the chapter or the document is not known, the document is in a chapter already, or the chapter left.
     pub fn place(&self, document: DocId, chapter: ScopeId) -> Result<(), StoreError> {
         let row = self.document(document)?.ok_or(StoreError::NoDocument(document))?;
+        if self.left_at(chapter)?.is_some() {
+            return Err(StoreError::Refused("this chapter left the network: nobody is placed there".to_owned()));
+        }
         if self.home_of(row.id)?.is_some() {
             return Err(StoreError::Refused("she is in a chapter already".to_owned()));
         }

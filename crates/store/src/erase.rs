@@ -34,6 +34,8 @@ pub struct Erasure {
     pub receipts: Vec<(String, Timestamp)>,
     /// Which nodes below have not.
     pub outstanding: Vec<String>,
+    /// Which belong to a chapter that left: they hear of it when it comes back, and are not waited for.
+    pub left: Vec<String>,
 }
 
 /// Someone whose erasure was asked for.
@@ -65,20 +67,24 @@ impl Read<'_> {
                 scrubbed: row.get(3)?,
                 receipts: Vec::new(),
                 outstanding: Vec::new(),
+                left: Vec::new(),
             };
             Ok((erasure, row.get::<_, i64>(4)?))
         })?;
         let full = |(erasure, document): (Erasure, i64)| {
-            let sql = "SELECT n.name, (SELECT min(r.at) FROM receipt r WHERE r.link = n.id AND r.document = ?1 AND r.what = 'erased')
-                       FROM link n WHERE n.direction = 'down' AND n.state != 'revoked'
+            let sql = "SELECT n.name, (SELECT min(r.at) FROM receipt r WHERE r.link = n.id AND r.document = ?1 AND r.what = 'erased'),
+                         n.state = 'left' FROM link n WHERE n.direction = 'down' AND n.state != 'revoked'
                          AND n.scope IN (SELECT scope FROM assign WHERE document = ?1) ORDER BY n.name, n.id";
             let nodes = self.all("read receipts", sql, params![document], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis)))
+                let at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
+                Ok((row.get::<_, String>(0)?, at, row.get::<_, bool>(2)?))
             })?;
-            let (said, silent): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|(_, at)| at.is_some());
-            let receipts = said.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
-            let outstanding = silent.into_iter().map(|(name, _)| name).collect();
-            Ok(Erasure { receipts, outstanding, ..erasure })
+            let (said, silent): (Vec<_>, Vec<_>) = nodes.into_iter().partition(|(_, at, _)| at.is_some());
+            let receipts = said.into_iter().filter_map(|(name, at, _)| Some((name, at?))).collect();
+            let (away, there): (Vec<_>, Vec<_>) = silent.into_iter().partition(|(_, _, left)| *left);
+            let names =
+                |nodes: Vec<(String, Option<Timestamp>, bool)>| nodes.into_iter().map(|(name, ..)| name).collect();
+            Ok(Erasure { receipts, outstanding: names(there), left: names(away), ..erasure })
         };
         rows.into_iter().map(full).collect()
     }
@@ -296,7 +302,7 @@ impl Tx<'_> {
         let sql = "SELECT e.erasure FROM erasure e WHERE e.document = ? AND e.scrubbed = 1 AND e.proof IS NOT NULL
                      AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.document = e.document AND r.link IS NULL AND r.what = 'erased')
                      AND NOT EXISTS (SELECT 1 FROM assign a JOIN link n ON n.scope = a.scope
-                           WHERE a.document = e.document AND n.direction = 'down' AND n.state != 'revoked'
+                           WHERE a.document = e.document AND n.direction = 'down' AND n.state != 'revoked' AND n.state != 'left'
                            AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = e.document AND r.what = 'erased'))";
         let done = self.one("look what is gone", sql, params![document], |row| row.get(0))?;
         done.map_or(Ok(()), |erasure| self.give_receipt(document, "erased", 0, Some(erasure), at))

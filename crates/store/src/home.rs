@@ -79,8 +79,10 @@ impl Tx<'_> {
             return Ok(());
         }
         let elsewhere = self.is_guest_here(document)?;
+        // Of a chapter that left only if no other one serves her.
         let sql = "SELECT a.scope, a.guest, d.doc_id FROM assign a JOIN scope s ON s.id = a.scope JOIN document d ON d.id = a.document
-                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter' ORDER BY a.guest, a.epoch DESC";
+                   LEFT JOIN chapter c ON c.scope = a.scope
+                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter' ORDER BY c.left_at IS NOT NULL, a.guest, a.epoch DESC";
         let places: Vec<(i64, bool, [u8; 16])> =
             self.all("look who has her", sql, params![document], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         for (at, (scope, guest, id)) in places.into_iter().enumerate() {

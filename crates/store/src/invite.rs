@@ -1,12 +1,13 @@
 //! Invitations, and who came by one.
 //!
 //! **Invariant:** only the secret's hash is kept. An invitation lets one key in, once; whoever has it may repeat that, and
-//! nobody else. A key that was revoked comes in again only by a fresh invitation of this hub.
+//! nobody else. A key that was revoked comes in again only by a fresh invitation of this hub, one whose chapter left only by
+//! one that was made since.
 
 use model::{AuditKind, Digest, NodeId, ScopeId, Timestamp};
 use rusqlite::params;
 
-use crate::link::{Acceptance, LinkCertificate, LinkId, NewLink};
+use crate::link::{Acceptance, LinkCertificate, LinkId, LinkStanding, NewLink};
 use crate::rows::one_named;
 use crate::{Direction, NewAudit, Read, StoreError, Tx};
 
@@ -135,6 +136,8 @@ pub enum InviteOutcome {
     Elsewhere,
     /// This node was revoked, and this is no fresh invitation of the hub.
     Revoked,
+    /// Its chapter left the network since it came by this invitation.
+    Left,
 }
 
 impl InviteOutcome {
@@ -148,6 +151,7 @@ impl InviteOutcome {
             Self::Used => "used",
             Self::Elsewhere => "of another chapter",
             Self::Revoked => "revoked",
+            Self::Left => "of a chapter that left",
         }
     }
 }
@@ -270,6 +274,7 @@ impl Tx<'_> {
             accepted: Some(new.accepted.clone()),
             ..NewLink::new(new.peer, Direction::Down, &invite.chapter, invite.scope)
         })?;
+        self.come_back(invite.scope, at)?;
         if !again {
             self.audit(&NewAudit::new(AuditKind::Enrolled, at).by_node(new.peer).detail(invite.chapter))?;
         }
@@ -289,13 +294,14 @@ impl Tx<'_> {
             InviteStanding::Cancelled => return Ok(Some(InviteOutcome::Cancelled)),
             InviteStanding::Used | InviteStanding::Open => {}
         }
-        let sql = "SELECT s.scope, l.state = 'revoked' FROM link l JOIN scope s ON s.id = l.scope WHERE l.peer = ?";
+        let sql = "SELECT s.scope, l.state FROM link l JOIN scope s ON s.id = l.scope WHERE l.peer = ?";
         let known = self.one("look up a node", sql, params![peer.0], |row| {
-            Ok((ScopeId::from_bytes(row.get(0)?), row.get::<_, bool>(1)?))
+            Ok((ScopeId::from_bytes(row.get(0)?), LinkStanding::from_word(row.get_ref(1)?.as_str()?)))
         })?;
         Ok(match known {
             Some((scope, _)) if scope != invite.scope => Some(InviteOutcome::Elsewhere),
-            Some((_, true)) if again || invite.link.is_some() => Some(InviteOutcome::Revoked),
+            Some((_, LinkStanding::Revoked)) if again || invite.link.is_some() => Some(InviteOutcome::Revoked),
+            Some((_, LinkStanding::Left)) if again => Some(InviteOutcome::Left),
             Some(_) | None => None,
         })
     }

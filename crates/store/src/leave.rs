@@ -210,7 +210,7 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         self.end_assignment(scope, row, id, epoch, None)?;
         let seq = self.feed(scope, row.id, "leave", epoch, None)?;
-        let sql = "SELECT EXISTS (SELECT 1 FROM link WHERE scope = ? AND direction = 'down' AND state != 'revoked')";
+        let sql = "SELECT EXISTS (SELECT 1 FROM link WHERE scope = ? AND direction = 'down' AND state != 'revoked' AND state != 'left')";
         if self.number("look for nodes", sql, params![scope])? > 0 {
             self.put_leaving(scope, row.id, epoch, seq, at, "going")?;
         }
@@ -233,7 +233,7 @@ impl Tx<'_> {
     /// it is safe at this node, which gives it to the first that joins.
     pub(crate) fn wait_for(&self, scope: i64, document: i64, taker: i64, seq: i64) -> Result<(), StoreError> {
         let sql = "UPDATE leaving SET taker = ?1, taker_seq = ?2 WHERE scope = ?3 AND document = ?4
-                   AND EXISTS (SELECT 1 FROM link WHERE scope = ?1 AND direction = 'down' AND state != 'revoked')";
+                   AND EXISTS (SELECT 1 FROM link WHERE scope = ?1 AND direction = 'down' AND state != 'revoked' AND state != 'left')";
         self.run("wait for where it goes", sql, params![taker, seq, scope, document]).map(drop)
     }
 
@@ -257,18 +257,19 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What waits for the word of nodes that were revoked since goes on without them. To be called now and then.
+    /// What waits for the word of nodes that were revoked since, or have left, goes on without them. To be called now and
+    /// then.
     ///
     /// # Errors
     /// When rows can't be written.
     pub fn end_waits(&self, at: Timestamp) -> Result<(), StoreError> {
         let sql = "UPDATE leaving SET taker = NULL, taker_seq = NULL
                    WHERE taker IN (SELECT s.id FROM scope s WHERE s.role = 'chapter' AND NOT EXISTS
-                     (SELECT 1 FROM link n WHERE n.scope = s.id AND n.direction = 'down' AND n.state != 'revoked'))
+                     (SELECT 1 FROM link n WHERE n.scope = s.id AND n.direction = 'down' AND n.state != 'revoked' AND n.state != 'left'))
                    RETURNING scope, document, epoch";
         self.safe_now(sql, [])?;
         let sql = "DELETE FROM leaving WHERE scope IN (SELECT id FROM scope WHERE role = 'chapter') AND NOT EXISTS
-                     (SELECT 1 FROM link n WHERE n.scope = leaving.scope AND n.direction = 'down' AND n.state != 'revoked'
+                     (SELECT 1 FROM link n WHERE n.scope = leaving.scope AND n.direction = 'down' AND n.state != 'revoked' AND n.state != 'left'
                       AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = leaving.document
                                       AND r.what = 'left' AND r.epoch = leaving.epoch))
                    RETURNING document";
@@ -414,14 +415,14 @@ impl Tx<'_> {
         }
     }
 
-    /// It had left before, or never was at this node of the chapter: the parent waits for each node's word.
+    /// It had left before, was deleted, or never was at this node of the chapter: the parent waits for each node's word.
     fn is_not_here(&self, source: &Source<'_>, id: DocId, epoch: i64) -> Result<(), StoreError> {
         if source.scope_row != source.link.scope_row {
             return Ok(());
         }
         let document = match self.document(id)? {
             None => self.insert_document_row(id, Kind::Supporter, &[], DocState::Gone, Rows::Written)?,
-            Some(row) if row.state == DocState::Gone => row.id,
+            Some(row) if matches!(row.state, DocState::Gone | DocState::Erased) => row.id,
             Some(_) => return Ok(()),
         };
         let sql = "SELECT count(*) FROM receipt WHERE document = ? AND link IS NULL AND what = 'left' AND epoch = ?";
@@ -538,14 +539,17 @@ impl Tx<'_> {
         let link = source.link.id.0;
         self.run("take a receipt", sql, params![link, document, what, epoch, erasure, source.at.as_millis()])?;
         match receipt {
-            Receipt::Erased { .. } => return self.give_erasure_receipt(document, source.at),
+            Receipt::Erased { erasure } => {
+                self.was_deleted_there(source, id, document, erasure)?;
+                return self.give_erasure_receipt(document, source.at);
+            }
             Receipt::Kept { .. } => {
                 let sql = "UPDATE leaving SET step = 'disputed' WHERE scope = ? AND document = ? AND epoch = ?";
                 self.run("note what is kept", sql, params![source.scope_row, document, epoch])?;
             }
             Receipt::Left { .. } => {
                 let sql = "DELETE FROM leaving WHERE scope = ?1 AND document = ?2 AND epoch = ?3 AND NOT EXISTS
-                             (SELECT 1 FROM link n WHERE n.scope = ?1 AND n.direction = 'down' AND n.state != 'revoked'
+                             (SELECT 1 FROM link n WHERE n.scope = ?1 AND n.direction = 'down' AND n.state != 'revoked' AND n.state != 'left'
                               AND NOT EXISTS (SELECT 1 FROM receipt r WHERE r.link = n.id AND r.document = ?2
                                               AND r.what = 'left' AND r.epoch = ?3))";
                 self.run("note what has left", sql, params![source.scope_row, document, epoch])?;

@@ -34,6 +34,8 @@ pub enum LinkStanding {
     Refused,
     /// This end does not let it in any more.
     Revoked,
+    /// The chapter left the network: at the hub each of its nodes, at a node of it the parent.
+    Left,
 }
 
 impl LinkStanding {
@@ -44,14 +46,16 @@ impl LinkStanding {
             Self::Offline => "offline",
             Self::Refused => "refused",
             Self::Revoked => "revoked",
+            Self::Left => "left",
         }
     }
 
-    fn from_word(word: &str) -> Self {
+    pub(crate) fn from_word(word: &str) -> Self {
         match word {
             "connected" => Self::Connected,
             "refused" => Self::Refused,
             "revoked" => Self::Revoked,
+            "left" => Self::Left,
             _ => Self::Offline,
         }
     }
@@ -187,12 +191,20 @@ impl Read<'_> {
         self.all("read links", &format!("{COLUMNS} ORDER BY l.name, l.id"), [], read_link)
     }
 
-    /// The link to the parent.
+    /// The link to the parent, also to one that this node has left.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn known_parent(&self) -> Result<Option<LinkRow>, StoreError> {
+        self.one("read the link to the parent", &format!("{COLUMNS} WHERE l.direction = 'up'"), [], read_link)
+    }
+
+    /// The link to the parent; none once this node has left it.
     ///
     /// # Errors
     /// When rows can't be read.
     pub fn parent(&self) -> Result<Option<LinkRow>, StoreError> {
-        self.one("read the link to the parent", &format!("{COLUMNS} WHERE l.direction = 'up'"), [], read_link)
+        Ok(self.known_parent()?.filter(|link| link.standing != LinkStanding::Left))
     }
 
     /// Whether there is a parent. Cheaper than its link, whose row counts what waits for it.
@@ -200,7 +212,8 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn has_parent(&self) -> Result<bool, StoreError> {
-        Ok(self.number("look for a parent", "SELECT EXISTS (SELECT 1 FROM link WHERE direction = 'up')", [])? > 0)
+        let sql = "SELECT EXISTS (SELECT 1 FROM link WHERE direction = 'up' AND state != 'left')";
+        Ok(self.number("look for a parent", sql, [])? > 0)
     }
 
     /// How often an exchange at once was asked for.
@@ -211,7 +224,7 @@ impl Read<'_> {
         self.number("read a request", "SELECT wanted FROM link WHERE direction = 'up'", [])
     }
 
-    /// The child with this key, whether or not it was revoked.
+    /// The child with this key, whether or not it is let in.
     ///
     /// # Errors
     /// When rows can't be read.
@@ -229,14 +242,13 @@ impl Read<'_> {
         one_named(&text.replace(' ', ""), "node", children, |link: &LinkRow| link.peer.to_string())
     }
 
-    /// The children that are not let in any more.
+    /// The children that are not let in any more: they were revoked, or their chapter left.
     ///
     /// # Errors
     /// When rows can't be read.
-    pub fn revoked(&self) -> Result<Vec<LinkId>, StoreError> {
-        self.all("look who was revoked", "SELECT id FROM link WHERE state = 'revoked'", [], |row| {
-            row.get(0).map(LinkId)
-        })
+    pub fn shut_out(&self) -> Result<Vec<LinkId>, StoreError> {
+        let sql = "SELECT id FROM link WHERE state = 'revoked' OR state = 'left'";
+        self.all("look who is let in no more", sql, [], |row| row.get(0).map(LinkId))
     }
 
     /// The certificate that this node shows on the link to its parent, DER.
@@ -293,7 +305,7 @@ impl Tx<'_> {
     /// When the row can't be written.
     pub fn set_standing(&self, link: LinkId, standing: LinkStanding, detail: &str) -> Result<(), StoreError> {
         let sql = "UPDATE link SET state = ?1, detail = ?2, confirmed = confirmed AND ?1 = 'connected'
-                   WHERE id = ?3 AND state != 'revoked'";
+                   WHERE id = ?3 AND state != 'revoked' AND state != 'left'";
         self.run("note where a link stands", sql, params![standing.word(), detail, link.0]).map(drop)
     }
 

@@ -3,11 +3,12 @@
 //! **Invariant:** joined records are one person in every list, and for any of their ids; one record by itself has to be
 //! asked for as such.
 
-use model::{DocId, EventId, Ladder, RungId, ScopeId, Supporter, as_one};
+use model::{DocId, EventId, Ladder, RungId, ScopeId, Supporter, Timestamp, as_one};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
 use crate::document::DocState;
 use crate::home::ELSEWHERE;
+use crate::membership::STAYED;
 use crate::rows::ID_DIGITS_MIN;
 use crate::same::WAITS;
 use crate::{Read, StoreError};
@@ -32,9 +33,9 @@ pub struct Filter {
     pub waiting: Option<bool>,
     /// Who wait for this reason.
     pub waits_for: Option<&'static str>,
-    /// Whom nobody has tried to reach.
+    /// Whom nobody has tried to reach, and who is in no chapter that left: nobody here calls those.
     pub untried: bool,
-    /// With a conflict.
+    /// With a conflict, and in no chapter that left.
     pub conflicts: bool,
 }
 
@@ -62,6 +63,8 @@ pub struct PersonRow {
     pub chapters: Vec<String>,
     /// Whether she is served here while her home is a chapter elsewhere, which alone moves her up the ladder.
     pub elsewhere: bool,
+    /// When her chapter left the network: what is shown is a copy of then, in no total.
+    pub left: Option<Timestamp>,
     /// Why she waits.
     pub waiting: Option<String>,
     /// What may be done with the record; of several, with the one whose id is shown.
@@ -79,7 +82,7 @@ pub struct Resolved {
 
 const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home,
   (SELECT group_concat(g.slug, ' ') FROM assign a JOIN chapter g ON g.scope = a.scope
-   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held') FROM supporter v
+   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held'), c.left_at FROM supporter v
   JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home LEFT JOIN chapter c ON c.scope = v.home";
 
 /// With a tag, in any of her records.
@@ -105,6 +108,8 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
     let slug: Option<String> = row.get(2)?;
     let guest: String = row.get::<_, Option<String>>(8)?.unwrap_or_default();
+    let left = row.get::<_, Option<i64>>(9)?.map(Timestamp::from_millis);
+    let state = DocState::from_word(row.get_ref(5)?.as_str()?);
     let person = PersonRow {
         supporter,
         chapter: row.get::<_, Option<[u8; 16]>>(1)?.map(ScopeId::from_bytes),
@@ -113,7 +118,8 @@ fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
         slug,
         chapter_name: row.get(3)?,
         waiting: row.get(4)?,
-        state: DocState::from_word(row.get_ref(5)?.as_str()?),
+        left,
+        state: if left.is_some() && state == DocState::Live { DocState::ReadOnly } else { state },
     };
     Ok((person, row.get(6)?))
 }
@@ -178,8 +184,8 @@ impl Read<'_> {
         let plain = [
             (filter.waiting == Some(true), WAITS.to_owned()),
             (filter.waiting == Some(false), format!("NOT ({WAITS})")),
-            (filter.untried, "v.tried = 0".to_owned()),
-            (filter.conflicts, "v.conflicts > 0".to_owned()),
+            (filter.untried, format!("v.tried = 0 AND {STAYED}")),
+            (filter.conflicts, format!("v.conflicts > 0 AND {STAYED}")),
         ];
         conditions.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql));
         values.push(Value::from(page.limit.clamp(1, PAGE_MAX) as i64));

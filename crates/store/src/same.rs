@@ -34,6 +34,8 @@ struct Near {
     id: DocId,
     document: i64,
     shown_under: Option<i64>,
+    /// Her home, if that chapter has left.
+    apart: Option<i64>,
 }
 
 /// Whom a record names. One that names more than fit into a set names nobody: that bounds what a change can set in motion.
@@ -92,7 +94,9 @@ impl Read<'_> {
 
     /// Whoever is in the view of a record, those that it names, and those that name it.
     fn near(&self, document: i64) -> Result<Vec<Near>, StoreError> {
-        let sql = "SELECT d.doc_id, v.document, v.shown_under FROM supporter v JOIN document d ON d.id = v.document
+        let sql = "SELECT d.doc_id, v.document, v.shown_under,
+                     (SELECT c.scope FROM chapter c WHERE c.scope = v.home AND c.left_at IS NOT NULL)
+                   FROM supporter v JOIN document d ON d.id = v.document
                    WHERE v.document IN (
                      SELECT ?1
                      UNION SELECT o.id FROM same s JOIN document o ON o.doc_id = s.other WHERE s.document = ?1
@@ -100,17 +104,35 @@ impl Read<'_> {
                      UNION SELECT other FROM same_here WHERE document = ?1
                      UNION SELECT document FROM same_here WHERE other = ?1)";
         self.all("look who is the same", sql, params![document], |row| {
-            Ok(Near { id: DocId::from_bytes(row.get(0)?), document: row.get(1)?, shown_under: row.get(2)? })
+            let (id, document, shown_under) = (DocId::from_bytes(row.get(0)?), row.get(1)?, row.get(2)?);
+            Ok(Near { id, document, shown_under, apart: row.get(3)? })
         })
     }
 
+    /// The home that a record's row in the view has.
+    pub(crate) fn shown_home(&self, document: i64) -> Result<Option<i64>, StoreError> {
+        let sql = "SELECT home FROM supporter WHERE document = ?";
+        Ok(self.one("read where she is shown", sql, params![document], |row| row.get(0))?.flatten())
+    }
+
+    /// The rows of everybody whose home a chapter is and whom a link names.
+    pub(crate) fn linked_at_home(&self, home: i64) -> Result<Vec<i64>, StoreError> {
+        let sql = "SELECT v.document FROM supporter v JOIN document d ON d.id = v.document WHERE v.home = ?
+                   AND (EXISTS (SELECT 1 FROM same WHERE document = v.document) OR EXISTS (SELECT 1 FROM same WHERE other = d.doc_id)
+                     OR EXISTS (SELECT 1 FROM same_here WHERE document = v.document)
+                     OR EXISTS (SELECT 1 FROM same_here WHERE other = v.document))";
+        self.all("look who is linked", sql, params![home], |row| row.get(0))
+    }
+
     /// The rows of everybody whom links connect with a record, itself included, the smallest id first; nobody if they are
-    /// more than are joined.
+    /// more than are joined. Whose chapter has left is joined with others of that chapter only.
     pub(crate) fn connected(&self, document: i64) -> Result<Vec<i64>, StoreError> {
+        let home = self.shown_home(document)?;
+        let apart = if self.has_left(home)? { home } else { None };
         let mut found: BTreeMap<DocId, i64> = BTreeMap::new();
         let mut ahead = vec![document];
         while let Some(row) = ahead.pop() {
-            for near in self.near(row)? {
+            for near in self.near(row)?.into_iter().filter(|near| near.apart == apart) {
                 if found.insert(near.id, near.document).is_none() && near.document != row {
                     ahead.push(near.document);
                 }
@@ -215,6 +237,28 @@ impl Tx<'_> {
             parted.remove(&document);
         }
         Ok(parted)
+    }
+
+    /// Parts every set around these records, and joins again whom links connect once something has changed that is no link:
+    /// whether their chapter has left.
+    pub(crate) fn rejoining(
+        &self,
+        rows: &[i64],
+        change: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut parted = self.part_sets(self.all_near(rows)?)?;
+        change()?;
+        // Around them may be others now than before.
+        parted.extend(self.part_sets(self.all_near(rows)?)?);
+        self.join_again(parted)
+    }
+
+    fn all_near(&self, rows: &[i64]) -> Result<Vec<Near>, StoreError> {
+        let mut near = Vec::new();
+        for row in rows {
+            near.extend(self.near(*row)?);
+        }
+        Ok(near)
     }
 
     fn any_links(&self) -> Result<bool, StoreError> {

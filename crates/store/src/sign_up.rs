@@ -26,14 +26,15 @@ pub enum Answered {
 }
 
 impl Read<'_> {
-    /// Who has one of these e-mail addresses; of several, the one who came first and is not asked to be deleted.
+    /// Who has one of these e-mail addresses; of several, the one who came first and is not asked to be deleted. Whose chapter
+    /// has left is not looked for: whoever signs up at a network signs up with that.
     ///
     /// # Errors
     /// When rows can't be read.
     pub fn match_emails(&self, emails: &[EmailAddress]) -> Result<Match, StoreError> {
         let sql = "SELECT d.doc_id FROM reach r JOIN document d ON d.id = r.document
-                   LEFT JOIN supporter v ON v.document = r.document
-                   WHERE r.value = ? ORDER BY coalesce(v.hidden, 0), d.doc_id LIMIT 1";
+                   LEFT JOIN supporter v ON v.document = r.document LEFT JOIN chapter c ON c.scope = v.home
+                   WHERE r.value = ? AND c.left_at IS NULL ORDER BY coalesce(v.hidden, 0), d.doc_id LIMIT 1";
         // Almost nobody is known: a look into the index alone costs a quarter of putting those who are in order.
         let known = "SELECT EXISTS (SELECT 1 FROM reach WHERE value = ?)";
         for email in emails {

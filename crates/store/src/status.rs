@@ -4,8 +4,14 @@ use model::{DocId, ScopeId};
 use rusqlite::params;
 
 use crate::home::ELSEWHERE;
+use crate::membership::STAYED;
 use crate::same::WAITS;
 use crate::{Read, StoreError};
+
+/// Which counters make up the whole: not those of whom a chapter elsewhere counts, nor of a chapter that left.
+fn in_totals() -> String {
+    format!("scope != {ELSEWHERE} AND scope NOT IN (SELECT scope FROM chapter WHERE left_at IS NOT NULL)")
+}
 
 /// Counts by rung.
 pub type RungCounts = Vec<(String, u64)>;
@@ -39,17 +45,24 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn tally(&self) -> Result<Tally, StoreError> {
-        let sql = "SELECT substr(name, 6), sum(value) FROM counter WHERE name LIKE 'rung/%' AND scope != ? GROUP BY name HAVING sum(value) > 0";
-        let rungs: RungCounts =
-            self.all("read counters", sql, params![ELSEWHERE], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let conflicts = "SELECT coalesce(sum(value), 0) FROM counter WHERE name = 'conflicts' AND scope != ?";
+        let in_totals = in_totals();
+        let sql = format!(
+            "SELECT substr(name, 6), sum(value) FROM counter WHERE name LIKE 'rung/%' AND {in_totals}
+             GROUP BY name HAVING sum(value) > 0"
+        );
+        let rungs: RungCounts = self.all("read counters", &sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let conflicts = format!("SELECT coalesce(sum(value), 0) FROM counter WHERE name = 'conflicts' AND {in_totals}");
+        let proposals = format!(
+            "SELECT count(*) FROM proposal p LEFT JOIN supporter v ON v.document = p.document
+             WHERE p.state = 'open' AND {STAYED}"
+        );
         let count = |sql: &str| self.number("count", sql, []);
         Ok(Tally {
             supporters: rungs.iter().map(|(_, count)| count).sum(),
             rungs,
             waiting: count("SELECT coalesce(sum(value), 0) FROM counter WHERE scope = 0 AND name LIKE 'rung/%'")?,
-            conflicts: self.number("count", conflicts, params![ELSEWHERE])?,
-            proposals: count("SELECT count(*) FROM proposal WHERE state = 'open'")?,
+            conflicts: count(&conflicts)?,
+            proposals: count(&proposals)?,
             quarantined: count("SELECT count(*) FROM quarantine")?,
             refused: count("SELECT count(*) FROM refused WHERE why != 'missing'")?,
             missing: count("SELECT count(*) FROM refused WHERE why = 'missing'")?,

@@ -292,12 +292,13 @@ impl Tx<'_> {
     /// After an assignment: the view's home and the counters follow.
     pub(crate) fn move_home(&self, document: i64) -> Result<(), StoreError> {
         self.settle_home(document)?;
-        match self.before(document)? {
-            Some(before) => {
-                self.put_row(document, &Shown::of(before.view.clone()), Some(&before), self.home_of(document)?)
-            }
+        let (from, to) = (self.shown_home(document)?, self.home_of(document)?);
+        let put = || match self.before(document)? {
+            Some(before) => self.put_row(document, &Shown::of(before.view.clone()), Some(&before), to),
             None => Ok(()),
-        }
+        };
+        // Whose chapter has left is joined with nobody outside of it.
+        if self.has_left(from)? == self.has_left(to)? { put() } else { self.rejoining(&[document], put) }
     }
 }
 

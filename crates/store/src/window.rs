@@ -73,7 +73,7 @@ impl Tx<'_> {
                      AND NOT EXISTS (SELECT 1 FROM leaving l WHERE l.document = transfer.document)
                      AND NOT EXISTS (SELECT 1 FROM assign a WHERE a.scope = transfer.giver AND a.document = transfer.document
                                      AND a.state = 'held' AND a.epoch = transfer.epoch AND transfer.state = 'done')
-                     AND NOT EXISTS (SELECT 1 FROM feed f JOIN link n ON n.scope = f.scope AND n.state != 'revoked'
+                     AND NOT EXISTS (SELECT 1 FROM feed f JOIN link n ON n.scope = f.scope AND n.state != 'revoked' AND n.state != 'left'
                                      LEFT JOIN link_scope c ON c.link = n.id AND c.scope = f.scope
                                      WHERE f.kind = 'transfer' AND f.ref = transfer.id AND f.seq > coalesce(c.acknowledged, 0))";
         self.run("let old transfers go", sql, params![at.as_millis() - ENDED_LISTED_MS]).map(drop)

@@ -4,8 +4,8 @@
 
 use model::{AuditKind, Digest, Incarnation, NodeId, ScopeId, Slug, Timestamp};
 use store::{
-    Acceptance, Enrolling, InviteOutcome, LedgerRule, LinkCertificate, LinkId, LinkStanding, NewAudit, NewChapter,
-    NewInvite, NodeKind, NodeRow, ProofKey, Read, ScopeRole, Store, StoreError, Writer,
+    Acceptance, Enrolling, InviteOutcome, LeaveWord, LedgerRule, LinkCertificate, LinkId, LinkStanding, NewAudit,
+    NewChapter, NewInvite, NodeKind, NodeRow, ProofKey, Read, ScopeRole, Store, StoreError, Writer,
 };
 use tempfile::TempDir;
 
@@ -133,7 +133,7 @@ fn a_revoked_key_comes_back_only_by_a_fresh_invitation_of_the_hub() {
     hub.invite(9, LA, Some(friend)).unwrap();
     hub.invite(10, LA, Some(own)).unwrap();
     hub.revoke(2);
-    assert_eq!(hub.read(|read| read.revoked()), [own]);
+    assert_eq!(hub.read(|read| read.shut_out()), [own]);
     let standing = |hub: &Hub| hub.link(2).standing;
     hub.writer.commit(|tx| tx.set_standing(own, LinkStanding::Connected, "")).unwrap();
     assert_eq!((standing(&hub), hub.link(2).detail), (LinkStanding::Revoked, "by lee".to_owned()));
@@ -145,6 +145,31 @@ fn a_revoked_key_comes_back_only_by_a_fresh_invitation_of_the_hub() {
     hub.invite(11, LA, None).unwrap();
     assert_eq!(hub.enrol(11, 2, AT), InviteOutcome::Enrolled(LA));
     assert_eq!(standing(&hub), LinkStanding::Offline);
+}
+
+#[test]
+fn a_node_whose_chapter_left_brings_it_back_by_an_invitation_that_was_made_since() {
+    let mut hub = Hub::new();
+    hub.invite(7, LA, None).unwrap();
+    assert_eq!(hub.enrol(7, 2, AT), InviteOutcome::Enrolled(LA));
+    let (own, peer) = (hub.link(2).id, NodeId([2; 32]));
+    hub.invite(8, LA, Some(own)).unwrap();
+    let leaves = |hub: &mut Hub, at| hub.writer.commit(|tx| tx.chapter_leaves(peer, LeaveWord::Keep, at)).unwrap();
+    assert_eq!(leaves(&mut hub, LATER), LATER);
+    assert_eq!(leaves(&mut hub, LATER.plus_millis(9)), LATER, "said again, it is out since then");
+    assert_eq!((hub.link(2).standing, hub.read(|read| read.left_at(LA))), (LinkStanding::Left, Some(LATER)));
+    assert_eq!(hub.read(|read| read.shut_out()), [own]);
+    hub.writer.commit(|tx| tx.set_standing(own, LinkStanding::Connected, "")).unwrap();
+    assert_eq!(hub.link(2).standing, LinkStanding::Left);
+
+    assert_eq!(hub.enrol(7, 2, LATER), InviteOutcome::Left, "by the one that it has used");
+    assert_eq!(hub.enrol(8, 3, LATER), InviteOutcome::Cancelled, "whom it has invited");
+    hub.invite(9, LA, None).unwrap();
+    assert_eq!(hub.enrol(9, 2, LATER), InviteOutcome::Enrolled(LA));
+    assert_eq!((hub.link(2).standing, hub.read(|read| read.left_at(LA))), (LinkStanding::Offline, None));
+    // Whoever is shut out does not speak for its chapter.
+    hub.revoke(2);
+    assert!(hub.writer.commit(|tx| tx.chapter_leaves(peer, LeaveWord::Keep, LATER)).is_err());
 }
 
 #[test]

@@ -5,17 +5,19 @@
 use std::collections::BTreeSet;
 
 use model::{
-    DocId, EmailAddress, EraseId, EventId, Incarnation, JOINED_MAX, Kind, Ladder, NodeId, RungId, ScopeId, SignUp,
-    Slug, Timestamp,
+    Digest, DocId, EmailAddress, EraseId, EventId, Incarnation, JOINED_MAX, Kind, Ladder, NodeId, RungId, ScopeId,
+    SignUp, Slug, Timestamp,
 };
 use record::{Record, Stamp, Write, from_sign_up};
 use store::{
-    DocState, Edited, Filter, Match, NewChapter, NewDocument, NodeKind, NodeRow, Page, ProofKey, Read, Reader,
-    ScopeRole, Store, StoreError, Writer,
+    Acceptance, Direction, DocState, Edited, Enrolling, Filter, InviteOutcome, LeaveWord, LinkCertificate, Match,
+    NewChapter, NewDocument, NewInvite, NewLink, NodeKind, NodeRow, Page, ProofKey, Read, Reader, ScopeRole, Store,
+    StoreError, Writer,
 };
 use tempfile::TempDir;
 
 const AT: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+const NODE: NodeId = NodeId([9; 32]);
 
 /// A hub's database, in which each person has a number: the smaller it is, the smaller is her id.
 struct World {
@@ -118,6 +120,31 @@ impl World {
         let found = self.read(|read| read.verify());
         assert!(found.is_empty(), "{found:?}");
         self.read(|read| read.tally()).supporters
+    }
+
+    /// A chapter leaves the network.
+    fn leaves(&mut self, chapter: ScopeId) {
+        let left = self.writer.commit(|tx| {
+            tx.put_link(&NewLink::new(NODE, Direction::Down, "a chapter", chapter))?;
+            tx.chapter_leaves(NODE, LeaveWord::Keep, AT)
+        });
+        assert_eq!(left.unwrap(), AT);
+    }
+
+    /// And comes back by an invitation.
+    fn comes_back(&mut self, chapter: ScopeId) {
+        let (secret_hash, until) = (Digest([7; 32]), AT.plus_millis(60_000));
+        let invite = NewInvite { secret_hash, chapter, link: None, by: "lee", at: AT, expires: until };
+        let node = Enrolling {
+            peer: NODE,
+            certificate: LinkCertificate { bytes: vec![1], expires: until },
+            accepted: Acceptance { version: 1, by: "lee".to_owned(), at: AT },
+        };
+        let came = self.writer.commit(|tx| {
+            tx.add_invite(&invite)?;
+            tx.enrol(&secret_hash.0, &node, AT)
+        });
+        assert_eq!(came.unwrap(), InviteOutcome::Enrolled(chapter));
     }
 
     fn chapters(&mut self) -> Vec<(u64, Vec<(String, u64)>)> {
@@ -364,4 +391,45 @@ fn sets_are_what_links_say_whatever_comes_and_goes() {
             assert_eq!(world.counted(), wanted.len() as u64, "seed {seed}");
         }
     }
+}
+
+#[test]
+fn whose_chapter_left_is_in_no_total_and_joined_with_nobody_outside_of_it_until_it_is_back() {
+    let mut world = World::new();
+    let (la, sf) = (world.chapter("la", 101), world.chapter("sf", 102));
+    for (n, name, chapter) in [(1, "Maria", Some(la)), (2, "Mary", Some(sf)), (3, "M", None), (4, "Ma", Some(la))] {
+        world.add(n, name, chapter);
+    }
+    world.add(5, "Ana", Some(la));
+    world.add(6, "Sol", None);
+    world.write(2, &[Write::same_as(id(1))]);
+    world.write(3, &[Write::same_as(id(1)), Write::same_as(id(2))]);
+    world.write(4, &[Write::same_as(id(1))]);
+    let all = |world: &mut World| world.list(&Filter::default());
+    let together = people([vec![id(1), id(2), id(3), id(4)], vec![id(5)], vec![id(6)]]);
+    let totals = |world: &mut World| world.chapters().into_iter().map(|(count, _)| count).collect::<Vec<_>>();
+    assert_eq!((world.counted(), all(&mut world), totals(&mut world)), (3, together.clone(), vec![2, 1]));
+
+    world.leaves(la);
+    let apart = people([vec![id(1), id(4)], vec![id(2), id(3)], vec![id(5)], vec![id(6)]]);
+    assert_eq!((world.counted(), all(&mut world), totals(&mut world)), (2, apart, vec![2, 1]), "its own figure stays");
+    assert_eq!(world.read(|read| read.tally()).waiting, 1, "who is in another chapter does not wait");
+    assert_eq!(world.read(|read| read.person(id(1))).left, Some(AT));
+    let address: EmailAddress = "p1@example.org".parse().unwrap();
+    assert_eq!(world.read(|read| read.match_emails(&[address])), Match::New);
+    let mut loaded = world.read(|read| read.load(id(5))).unwrap();
+    let stamp = world.stamp();
+    let written = loaded.record.edit(&[Write::field("family_name", "Lee")], &stamp).unwrap();
+    let edited = Edited::new(loaded, written, stamp.actor, &Ladder::default());
+    let refused = world.writer.commit(|tx| tx.put_edit(&edited)).unwrap_err();
+    assert!(matches!(refused, StoreError::NotWritable(..)), "{refused}");
+    assert!(world.writer.commit(|tx| tx.place(id(6), la)).is_err());
+    // What is linked meanwhile is joined with those who stayed, and with the others when they are back.
+    world.write(6, &[Write::same_as(id(1)), Write::same_as(id(2))]);
+    world.erase(5);
+    assert_eq!((world.counted(), totals(&mut world)), (1, vec![1, 1]));
+
+    world.comes_back(la);
+    let back = people([vec![id(1), id(2), id(3), id(4), id(6)]]);
+    assert_eq!((world.counted(), all(&mut world), totals(&mut world)), (1, back, vec![1, 1]));
 }

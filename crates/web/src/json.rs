@@ -27,6 +27,9 @@ pub fn person_json(person: &PersonRow) -> Value {
         if person.elsewhere {
             object.insert("home_elsewhere".to_owned(), json!(true));
         }
+        if let Some(left) = person.left {
+            object.insert("left".to_owned(), json!(left));
+        }
         if let Some(reason) = &person.waiting {
             object.insert("waiting".to_owned(), json!(reason));
         }
@@ -46,7 +49,8 @@ pub fn event_json(event: &Event) -> Value {
 pub fn chapter_json(chapter: &ChapterRow) -> Value {
     let connected = chapter.links.iter().any(|(standing, _)| *standing == store::LinkStanding::Connected);
     json!({
-        "slug": chapter.slug, "name": chapter.name, "state": chapter.state, "intake": chapter.intake,
+        "slug": chapter.slug, "name": chapter.name, "state": chapter.standing(), "intake": chapter.intake,
+        "left": chapter.left, "released": chapter.released,
         "supporters": chapter.supporters(), "counts": counts(&chapter.rungs),
         "nodes": chapter.links.len(), "connected": connected, "last_exchange": chapter.last_exchange(),
     })

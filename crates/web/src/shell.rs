@@ -115,11 +115,13 @@ fn link_up(links: &[LinkRow], now: Timestamp) -> (String, &'static str) {
             (format!("Offline{since}{waiting}"), "warn")
         }
         LinkStanding::Refused | LinkStanding::Revoked => (format!("Refused: {}", link.detail), "bad"),
+        LinkStanding::Left => (format!("Left {} {}", link.name, link.detail), "warn"),
     }
 }
 
 fn links_down(links: &[LinkRow]) -> (String, &'static str) {
-    let down = || links.iter().filter(|link| link.direction == Direction::Down);
+    let there = |link: &&LinkRow| link.direction == Direction::Down && link.standing != LinkStanding::Left;
+    let down = || links.iter().filter(there);
     // A chapter may have several nodes: it is connected when any of them is.
     let all: BTreeSet<_> = down().map(|link| link.scope).collect();
     let connected = down().filter(|link| link.standing == LinkStanding::Connected).map(|link| link.scope);

@@ -3,7 +3,7 @@
 use model::DocId;
 use node::{Erased, Node, TransferAsked, TransferDraft};
 use serde_json::{Value, json};
-use store::{Erasure, ErasureAsked, NodeKind, PersonRow, TransferRow};
+use store::{Erasure, ErasureAsked, LinkStanding, NodeKind, PersonRow, TransferRow};
 use web::person_json;
 
 use super::arguments::{Erasures, Transfers};
@@ -135,10 +135,15 @@ pub(super) fn erase(
     for record in &going {
         done = node.erase(record.supporter.id, &reason.into(), by)?;
     }
+    let away = node.read(|read| read.known_parent())?.is_some_and(|link| link.standing == LinkStanding::Left);
     let state = if done == Erased::Now { "erased" } else { "asked" };
     let made = json!({"id": person.to_string(), "state": state, "erased": ids(&going), "left": ids(&left)});
     out.result(&made, || {
         let mut said = match done {
+            Erased::Now if away => {
+                "deleted here. The network that this node left has a copy of what it shared: ask it to delete that, too"
+                    .to_owned()
+            }
             Erased::Now => "deleted here; every node that ever had her is told: see `erasures`".to_owned(),
             Erased::Asked => {
                 "hidden, and nobody contacts her; the network deletes her after 72 hours. `erasures withdraw` takes it back"
@@ -211,12 +216,29 @@ pub(super) fn erasures(node: &Node, command: Option<&Erasures>, out: Out, by: &s
     }
 }
 
+/// Who has said that she is deleted there, and who has not.
+fn receipts_words(erasure: &Erasure) -> String {
+    let mut said = vec![format!("{} receipts", erasure.receipts.len())];
+    if !erasure.outstanding.is_empty() {
+        said.push(format!("not heard from: {}", erasure.outstanding.join(", ")));
+    }
+    if !erasure.left.is_empty() {
+        let left = erasure.left.join(", ");
+        said.push(format!("left the network, and not told: {left} (ask there; `chapter revoke` closes it)"));
+    }
+    if said.len() == 1 {
+        said.push("closed".to_owned());
+    }
+    said.join(", ")
+}
+
 fn list_erasures(node: &Node, out: Out) -> Result<(), Failure> {
     let (done, asked) = node.read(|read| Ok((read.erasures(LISTED)?, read.erasures_asked()?)))?;
     let done_json = |erasure: &Erasure| {
         let receipts: Vec<Value> = erasure.receipts.iter().map(|(node, at)| json!({"node": node, "at": at})).collect();
         json!({"person": erasure.person.to_string(), "id": erasure.id.to_string(), "at": erasure.at,
-               "gone_here": erasure.scrubbed, "receipts": receipts, "outstanding": erasure.outstanding})
+               "gone_here": erasure.scrubbed, "receipts": receipts, "outstanding": erasure.outstanding,
+               "left": erasure.left})
     };
     let asked_json = |asked: &ErasureAsked| json!({"person": asked.person.to_string(), "at": asked.at, "from": asked.from, "waits_for_approval": asked.waits_for_word});
     let made = json!({
@@ -234,12 +256,7 @@ fn list_erasures(node: &Node, out: Out) -> Result<(), Failure> {
             .collect();
         rows.extend(done.iter().map(|erasure| {
             let here = if erasure.scrubbed { "gone here" } else { "going here" };
-            let state = if erasure.outstanding.is_empty() {
-                format!("{} receipts, closed", erasure.receipts.len())
-            } else {
-                format!("{} receipts, not heard from: {}", erasure.receipts.len(), erasure.outstanding.join(", "))
-            };
-            vec![short(erasure.person), erasure.at.for_people(), here.to_owned(), state]
+            vec![short(erasure.person), erasure.at.for_people(), here.to_owned(), receipts_words(erasure)]
         }));
         if rows.is_empty() { "nobody was deleted".to_owned() } else { table(&["id", "when", "where", "state"], &rows) }
     });

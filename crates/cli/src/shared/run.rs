@@ -68,7 +68,11 @@ pub(super) fn short(id: DocId) -> String {
 fn people_table(people: &[PersonRow]) -> String {
     let row = |person: &PersonRow| {
         let her = &person.supporter;
-        let chapter = person.slug.clone().unwrap_or_else(|| {
+        let slug = person.slug.as_ref().map(|slug| match person.left {
+            Some(left) => format!("{slug} (left {})", left.for_people()),
+            None => slug.clone(),
+        });
+        let chapter = slug.unwrap_or_else(|| {
             if person.state == store::DocState::ReadOnly {
                 return "left, read-only here".to_owned();
             }

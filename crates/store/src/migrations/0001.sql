@@ -212,14 +212,14 @@ CREATE TABLE link (
   statement INTEGER,                  -- the version of the sharing statement that was accepted
   accepted_by TEXT,                   -- by whom, as they call themselves
   accepted INTEGER,                   -- Unix ms when
-  state TEXT NOT NULL CHECK (state = 'connected' OR state = 'offline' OR state = 'refused' OR state = 'revoked'),
+  state TEXT NOT NULL CHECK (state = 'connected' OR state = 'offline' OR state = 'refused' OR state = 'revoked' OR state = 'left'),
   detail TEXT NOT NULL DEFAULT '',
   last_exchange INTEGER,              -- Unix ms
   confirmed INTEGER NOT NULL DEFAULT 0, -- 1: in this conversation the parent was seen not to be put back to before
   wanted INTEGER NOT NULL DEFAULT 0   -- counts requests for an exchange at once
 ) STRICT;
 CREATE INDEX link_of_scope ON link (scope);
-CREATE INDEX link_revoked ON link (id) WHERE state = 'revoked';
+CREATE INDEX link_shut_out ON link (id) WHERE state = 'revoked' OR state = 'left';
 
 -- Cursors, moved in the transaction of the data that they cover.
 CREATE TABLE link_scope (
@@ -240,6 +240,9 @@ CREATE TABLE chapter (
   card BLOB,                          -- doc_id of its card
   intake INTEGER,                     -- people waiting for a first conversation at most
   state TEXT NOT NULL CHECK (state = 'open' OR state = 'paused' OR state = 'closed'),
+  left_at INTEGER,                    -- Unix ms when it left the network; NULL: it belongs to it
+  released INTEGER NOT NULL DEFAULT 0,  -- 1: leaving, it said that the network may go on with its people
+  back_at INTEGER,                    -- Unix ms when it last came back; NULL: it never was away
   created INTEGER NOT NULL            -- Unix ms
 ) STRICT;
 

@@ -93,10 +93,11 @@ pub(super) async fn page(
             name: person.supporter.display_name(),
             rung: settings.ladder.label(&person.supporter.rung).to_owned(),
             rung_class: format!("rung-{}", settings.ladder.position(&person.supporter.rung) + 1),
-            chapter: match &person.chapter_name {
-                Some(name) => name.clone(),
-                None if person.elsewhere => "beside her home chapter".to_owned(),
-                None => "waiting".to_owned(),
+            chapter: match (&person.chapter_name, person.left) {
+                (Some(name), Some(left)) => format!("{name} (left {})", left.for_people()),
+                (Some(name), None) => name.clone(),
+                (None, _) if person.elsewhere => "beside her home chapter".to_owned(),
+                (None, _) => "waiting".to_owned(),
             },
             place: place_of(&person.supporter),
             came: since(person.supporter.id.created_at(), now),

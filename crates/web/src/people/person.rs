@@ -80,7 +80,7 @@ struct PersonPage {
     why: Option<String>,
     joined: Option<String>,
     writable: bool,
-    closed: &'static str,
+    closed: String,
     elsewhere: bool,
     hub: bool,
     may_log: bool,
@@ -175,7 +175,7 @@ fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<Pe
         why,
         joined: joined_words(her),
         writable,
-        closed: if person.state == DocState::ReadOnly { LEFT } else { UNREADABLE },
+        closed: closed_words(&person),
         elsewhere: person.elsewhere,
         hub: site.node.is_hub(),
         may_log: may(Right::LogAttempts),
@@ -210,6 +210,18 @@ fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<Pe
         private_fields,
         history,
     })
+}
+
+/// Why her record takes no writes, if it takes none.
+fn closed_words(person: &PersonRow) -> String {
+    match person.left {
+        Some(left) => format!(
+            "Her chapter left the network on {}. This is what was known here then: it is frozen, and she is in no total.",
+            left.for_people()
+        ),
+        None if person.state == DocState::ReadOnly => LEFT.to_owned(),
+        None => UNREADABLE.to_owned(),
+    }
 }
 
 /// Her chapter, and whether others serve her, too.
