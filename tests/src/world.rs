@@ -277,7 +277,7 @@ impl World {
             3 => vec![say(model::Body::Return { reason: Personal::from("simulated") })],
             4 => {
                 let (how, result) = (model::AttemptHow::Call, model::AttemptResult::NoAnswer);
-                vec![say(model::Body::Attempt { how, result, line: None, not_before: None })]
+                vec![say(model::Body::Attempt { how, result, line: None, not_before: None, next_on: None })]
             }
             _ => {
                 let row = self.nodes[node].reader.at_once(|read| read.record(id))?;

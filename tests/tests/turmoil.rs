@@ -367,7 +367,7 @@ impl Network {
         let Some(node) = self.chapters[at].host.node() else { return Ok(()) };
         let Some(person) = self.somebody(&node)? else { return Ok(()) };
         let (how, result) = (AttemptHow::Call, AttemptResult::NoAnswer);
-        let draft = AttemptDraft { how, result, line: None, not_before: None, at: None };
+        let draft = AttemptDraft { how, result, line: None, not_before: None, next_on: None, at: None };
         let logged = node.log_attempt(person.id, draft, BY)?;
         self.ledger.push((person.id, Some(logged)));
         Ok(())

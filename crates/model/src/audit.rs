@@ -47,6 +47,8 @@ words!(
         ErasureApproved = "erasure_approved",
         /// Somebody was deleted here.
         Erased = "erased",
+        /// It was said that nobody may contact somebody, or that this is lifted.
+        DoNotContact = "do_not_contact",
         /// A record that could not be read was made anew.
         Rebuilt = "rebuilt",
         /// Somebody who waited was placed by hand.

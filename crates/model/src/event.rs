@@ -48,6 +48,21 @@ pub enum Body {
         /// Do not try again before this day.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<Date>,
+        /// The day of the next try.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_on: Option<Date>,
+    },
+    /// An organiser takes her into care, or says when she will be in touch.
+    Care {
+        /// The organiser who looks after her from now on; none: nobody.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<Personal>,
+        /// Who did before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Personal>,
+        /// The day of the next try; nothing is due before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<Date>,
     },
     /// A structured conversation: the fact of it. Its text stays in the chapter.
     OneToOne {
@@ -152,6 +167,7 @@ impl Body {
             Self::SignUp { .. } => "sign_up",
             Self::Placement(_) => "placement",
             Self::Attempt { .. } => "attempt",
+            Self::Care { .. } => "care",
             Self::OneToOne { .. } => "one_to_one",
             Self::Ask { .. } => "ask",
             Self::Answer { .. } => "answer",
@@ -317,6 +333,7 @@ mod tests {
                 result: AttemptResult::NoAnswer,
                 line: None,
                 not_before: None,
+                next_on: None,
             },
         };
         let json = serde_json::to_string(&event).unwrap();

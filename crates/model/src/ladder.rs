@@ -229,7 +229,13 @@ mod tests {
     }
 
     fn attempt(result: AttemptResult, line: Option<&str>) -> Event {
-        event(Body::Attempt { how: AttemptHow::Call, result, line: line.map(Personal::from), not_before: None })
+        event(Body::Attempt {
+            how: AttemptHow::Call,
+            result,
+            line: line.map(Personal::from),
+            not_before: None,
+            next_on: None,
+        })
     }
 
     fn check(

@@ -21,6 +21,7 @@ mod signup;
 mod sum;
 mod supporter;
 mod time;
+mod work;
 
 pub use address::{PostalAddress, normalise_country, normalise_region};
 pub use audit::AuditKind;
@@ -42,3 +43,4 @@ pub use supporter::{
     Channel, Conflict, Consent, ConsentState, EmailEntry, PhoneEntry, Sender, Standing, Supporter, VIEW_VERSION,
 };
 pub use time::{Date, TimeError, Timestamp};
+pub use work::{Due, FollowUp, New, Tried, WILLING_TAG, Work};

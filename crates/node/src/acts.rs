@@ -37,6 +37,8 @@ pub struct AttemptDraft {
     pub line: Option<Personal>,
     /// Not again before this day.
     pub not_before: Option<Date>,
+    /// The day of the next try.
+    pub next_on: Option<Date>,
     /// When; now, if nothing is said.
     pub at: Option<Timestamp>,
 }
@@ -88,6 +90,7 @@ pub(crate) struct Plan {
     places: Option<ScopeId>,
     transfer: Option<NewTransfer>,
     releases: Option<EventId>,
+    forgets: Option<EventId>,
     audits: Vec<NewAudit>,
 }
 
@@ -118,6 +121,12 @@ impl Plan {
     /// With a held sign-up that this is, and that is held no more.
     pub(crate) fn releasing(mut self, held: EventId) -> Self {
         self.releases = Some(held);
+        self
+    }
+
+    /// With the private texts of an event gone.
+    pub(crate) fn forgetting_notes_of(mut self, event: EventId) -> Self {
+        self.forgets = Some(event);
         self
     }
 
@@ -181,7 +190,7 @@ impl Node {
             if plan.is_empty() {
                 return Ok(());
             }
-            let Plan { writes, notes, ends, proposals, places, transfer, releases, audits } = plan;
+            let Plan { writes, notes, ends, proposals, places, transfer, releases, forgets, audits } = plan;
             let mut loaded = loaded;
             let stamp = self.stamp(by);
             let written = loaded.record.edit(&writes, &stamp);
@@ -202,6 +211,7 @@ impl Node {
                     tx.propose_transfer(transfer)?;
                 }
                 releases.map_or(Ok(()), |held| tx.end_held(held, Some(document)))?;
+                forgets.map_or(Ok(()), |event| tx.forget_notes_of(event))?;
                 audits.iter().try_for_each(|said| tx.audit(said))?;
                 places.map_or(Ok(()), |chapter| tx.place(document, chapter))
             });
@@ -299,10 +309,10 @@ impl Node {
     /// # Errors
     /// When the person is not here or can't be written.
     pub fn log_attempt(&self, person: DocId, draft: AttemptDraft, by: &str) -> Result<EventId, NodeError> {
-        let AttemptDraft { how, result, line, not_before, at } = draft;
+        let AttemptDraft { how, result, line, not_before, next_on, at } = draft;
         happened(at)?;
         line.as_ref().map_or(Ok(()), |line| within(line, "the line"))?;
-        self.log(person, by, event(at, by, Body::Attempt { how, result, line, not_before }))
+        self.log(person, by, event(at, by, Body::Attempt { how, result, line, not_before, next_on }))
     }
 
     /// Logs a one-to-one: the fact into the record, the text into the chapter's private notes, in one commit.

@@ -10,6 +10,7 @@ mod authority;
 mod backoff;
 mod backup;
 mod belongings;
+mod care;
 mod children;
 mod connect;
 mod convert;
@@ -56,6 +57,7 @@ pub use acts::{AskDraft, AttemptDraft, OneToOneDraft, PersonDraft};
 pub use address::{listen_address, loopback_only, public_addresses};
 pub use authority::{back_up_keys, put_back_keys, unlock_file};
 pub use backup::restore;
+pub use care::{CareDraft, GIVEN_AT_ONCE_MAX};
 #[doc(hidden)]
 pub use convert::decodes;
 pub use corrections::FieldEdit;

@@ -95,6 +95,11 @@ impl Write {
         Self::Put("do_not_contact".to_owned(), Register::new("set", by).value())
     }
 
+    /// That she may be contacted again, in place of all that was said of it.
+    pub fn contact_again(by: EventId) -> Self {
+        Self::Settle("do_not_contact".to_owned(), Register::new("lifted", by).value())
+    }
+
     /// That she is to be deleted everywhere, or no longer, in place of all that was said of it.
     pub fn erasure(asked: bool, by: EventId) -> Self {
         let state = if asked { "asked" } else { "withdrawn" };

@@ -60,6 +60,7 @@ impl Replicas {
             result: AttemptResult::Talked,
             line: Some("yes".into()),
             not_before: None,
+            next_on: None,
         });
         let from = self.view(node).rung;
         let evidence = if how == MoveKind::Up { vec![shown.id] } else { Vec::new() };

@@ -19,13 +19,14 @@ pub(crate) enum Keep {
 }
 
 /// Tables with rows about one document, which go with it.
-const WITH_IT: [&str; 7] = [
+const WITH_IT: [&str; 8] = [
     "DELETE FROM change WHERE document = ?",
     "DELETE FROM snapshot WHERE document = ?",
     "DELETE FROM proposal WHERE document = ? AND state = 'open'",
     "DELETE FROM proposal WHERE document = ? AND state != 'open'",
     "DELETE FROM quarantine WHERE document = ?",
     "DELETE FROM leaving WHERE document = ?",
+    "DELETE FROM calling WHERE document = ?",
     "DELETE FROM answer WHERE document = ?",
 ];
 /// What was written at this node alone, and what was said about a transfer.

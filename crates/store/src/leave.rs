@@ -86,7 +86,7 @@ impl Read<'_> {
             return Ok(true);
         }
         let Some(before) = self.before(document)? else { return Ok(false) };
-        let tried = |kind: &str| matches!(kind, "attempt" | "one_to_one" | "ask" | "answer" | "came" | "move");
+        let tried = |kind: &str| matches!(kind, "attempt" | "care" | "one_to_one" | "ask" | "answer" | "came" | "move");
         let view = before.view;
         Ok(view.looked_after_by.is_some() || view.events.iter().any(|event| tried(event.body.kind())))
     }

@@ -49,6 +49,7 @@ mod user;
 mod view;
 mod window;
 mod words;
+mod work;
 mod writer;
 
 pub use audit::{AuditChecked, AuditRow, NewAudit};
@@ -69,7 +70,7 @@ pub use log::Examined;
 pub use membership::LeaveWord;
 pub use node_row::{NodeKind, NodeRow};
 pub use open::{DATABASE_FILE, Store, only_for_owner, private_directory};
-pub use people::{Filter, Page, PersonRow, Resolved};
+pub use people::{Filter, Page, PersonRow, Resolved, ToDoList};
 pub use private::{NewNote, Note, NoteKind};
 pub use proof::ProofKey;
 pub use proposal::{NewProposal, ProposalRow, ProposalState};
@@ -86,6 +87,7 @@ pub use transfer::{AgreedTransfer, NewTransfer, TransferRow};
 pub use user::{TOTP_SECRET_BYTES, Token, User};
 pub use view::FROM_ABOVE;
 pub use window::FEED_ROWS_KEPT;
+pub use work::{CALLING_MS, COUNTED_MAX, Calling};
 pub use writer::{Checkpointer, Group, Reader, Tx, Writer};
 
 /// The schema's version: the number of the newest migration.

@@ -3,7 +3,7 @@
 //! **Invariant:** joined records are one person in every list, and for any of their ids; one record by itself has to be
 //! asked for as such.
 
-use model::{DocId, EventId, Ladder, RungId, ScopeId, Supporter, Timestamp, as_one};
+use model::{Date, DocId, EventId, Ladder, RungId, ScopeId, Supporter, Timestamp, as_one};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
 use crate::document::DocState;
@@ -37,6 +37,41 @@ pub struct Filter {
     pub untried: bool,
     /// With a conflict, and in no chapter that left.
     pub conflicts: bool,
+    /// What there is to do about her.
+    pub to_do: Option<ToDoList>,
+}
+
+/// A list of what there is to do, each in its own order; in no chapter that left, of whom nobody here calls anybody.
+#[derive(Clone, Debug)]
+pub enum ToDoList {
+    /// Whom nobody has tried to reach: those who said that they would act, then those who have waited longest.
+    New,
+    /// Who is to be contacted on this day or was before it, the longest overdue first.
+    DueBy(Date),
+    /// Who stands on one of these rungs and was last talked with before this moment, the longest ago first.
+    Quiet(Vec<RungId>, Timestamp),
+    /// Who has kept an ask where she stands, is asked nothing, and stands below this rung.
+    Ready(RungId),
+}
+
+impl ToDoList {
+    /// The condition and the order, with what stands for each `?`.
+    fn sql(&self) -> (String, &'static str, Vec<Value>) {
+        let text = |text: &str| Value::from(text.to_owned());
+        match self {
+            Self::New => ("v.new IS NOT NULL".to_owned(), "v.new DESC, v.document", Vec::new()),
+            Self::DueBy(day) => ("v.due <= ?".to_owned(), "v.due, v.document", vec![text(&day.to_string())]),
+            Self::Quiet(rungs, before) => {
+                let marks = vec!["?"; rungs.len()].join(", ");
+                let mut values: Vec<Value> = rungs.iter().map(|rung| text(rung.as_str())).collect();
+                values.push(before.as_millis().into());
+                (format!("v.rung IN ({marks}) AND v.tended < ?"), "v.tended, v.document", values)
+            }
+            Self::Ready(top) => {
+                ("v.ready IS NOT NULL AND v.rung != ?".to_owned(), "v.document", vec![text(top.as_str())])
+            }
+        }
+    }
 }
 
 /// Which page.
@@ -140,11 +175,28 @@ fn one_person(records: Vec<PersonRow>, ladder: &Ladder) -> Option<PersonRow> {
 }
 
 impl Read<'_> {
-    /// A page of people, the newest arrivals first.
+    /// A page of people, the newest arrivals first, or in the order of what there is to do.
     ///
     /// # Errors
     /// When rows can't be read, or `after` names nobody.
     pub fn people(&self, filter: &Filter, page: Page) -> Result<Vec<PersonRow>, StoreError> {
+        let Some((condition, mut values)) = self.which(filter)? else { return Ok(Vec::new()) };
+        let (mut condition, mut order) = (condition, "v.document DESC");
+        if let Some(after) = page.after {
+            let row = self.document_row(after)?.ok_or_else(|| StoreError::NotFound(after.to_string()))?;
+            condition.push_str(" AND v.document < ?");
+            values.push(row.into());
+        }
+        if let Some(list) = &filter.to_do {
+            order = list.sql().1;
+        }
+        values.push(Value::from(page.limit.clamp(1, PAGE_MAX) as i64));
+        let sql = format!("{COLUMNS} WHERE {condition} ORDER BY {order} LIMIT ?");
+        self.shown(self.all("list people", &sql, params_from_iter(values), read_person)?)
+    }
+
+    /// The condition on `supporter v` that a filter is, with its values; none: it finds nobody.
+    pub(crate) fn which(&self, filter: &Filter) -> Result<Option<(String, Vec<Value>)>, StoreError> {
         let mut conditions = vec!["v.listed = 1".to_owned()];
         let mut values: Vec<Value> = Vec::new();
         let mut add = |condition: &str, given: &[Value]| {
@@ -154,7 +206,7 @@ impl Read<'_> {
         if let Some(query) = &filter.query {
             match crate::words::query(query) {
                 Some(words) => add("v.document IN (SELECT rowid FROM fts WHERE fts MATCH ?)", &[words.into()]),
-                None => return Ok(Vec::new()),
+                None => return Ok(None),
             }
         }
         if let Some(rung) = &filter.rung {
@@ -177,9 +229,9 @@ impl Read<'_> {
         if let Some(reason) = filter.waits_for {
             add("v.home IS NULL AND v.waiting = ?", &[reason.to_owned().into()]);
         }
-        if let Some(after) = page.after {
-            let row = self.document_row(after)?.ok_or_else(|| StoreError::NotFound(after.to_string()))?;
-            add("v.document < ?", &[row.into()]);
+        if let Some(list) = &filter.to_do {
+            let (condition, _, given) = list.sql();
+            add(&format!("{condition} AND {STAYED}"), &given);
         }
         let plain = [
             (filter.waiting == Some(true), WAITS.to_owned()),
@@ -188,9 +240,7 @@ impl Read<'_> {
             (filter.conflicts, format!("v.conflicts > 0 AND {STAYED}")),
         ];
         conditions.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql));
-        values.push(Value::from(page.limit.clamp(1, PAGE_MAX) as i64));
-        let sql = format!("{COLUMNS} WHERE {} ORDER BY v.document DESC LIMIT ?", conditions.join(" AND "));
-        self.shown(self.all("list people", &sql, params_from_iter(values), read_person)?)
+        Ok(Some((conditions.join(" AND "), values)))
     }
 
     /// The people whom rows show: joined records together.

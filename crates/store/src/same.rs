@@ -11,7 +11,7 @@ use model::{DocId, JOINED_MAX, Ladder, Supporter, Timestamp, as_one};
 use rusqlite::params;
 
 use crate::home::ELSEWHERE;
-use crate::view::{Before, figures_of, tried};
+use crate::view::{Before, ToDo, figures_of, tried};
 use crate::words::words_of;
 use crate::{Read, StoreError, Tx};
 
@@ -277,6 +277,7 @@ impl Tx<'_> {
         let mut parted: BTreeSet<i64> = near.iter().map(|near| near.document).collect();
         for under in sets {
             let set = self.members(under)?;
+            set.iter().try_for_each(|member| self.put_to_do(member.document, &ToDo::of(&member.view)))?;
             self.move_figures(&set, -1)?;
             let sql = "UPDATE supporter SET shown_under = NULL, listed = 1 - hidden WHERE shown_under = ?";
             self.run("part a set", sql, params![under])?;
@@ -293,6 +294,7 @@ impl Tx<'_> {
             for row in &rows {
                 let sql = "UPDATE supporter SET shown_under = ?, listed = 0 WHERE document = ?";
                 self.run("join a set", sql, params![first, row])?;
+                self.put_to_do(*row, &ToDo::default())?;
                 parted.remove(row);
             }
             self.move_figures(&self.members(*first)?, 1)?;
@@ -319,6 +321,13 @@ impl Tx<'_> {
         let sql = "UPDATE supporter SET rung = ?, conflicts = ?, tried = ?, listed = ? WHERE document = ?";
         let listed = !shown.erasure_asked;
         let row = params![shown.rung.as_str(), shown.conflicts.len(), tried(shown), listed, first.document];
-        self.run("show a set", sql, row).map(drop)
+        self.run("show a set", sql, row)?;
+        self.put_to_do(first.document, &ToDo::of(shown))
+    }
+
+    fn put_to_do(&self, row: i64, work: &ToDo) -> Result<(), StoreError> {
+        let sql = "UPDATE supporter SET new = ?2, due = ?3, spoken = ?4, kept = ?5, tended = ?6, ready = ?7 WHERE document = ?1";
+        let values = params![row, work.new, work.due, work.spoken, work.kept, work.tended, work.ready];
+        self.run("show what there is to do", sql, values).map(drop)
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Body, ChapterCard, Kind, Ladder, Supporter};
+use model::{Body, ChapterCard, Kind, Ladder, New, Supporter};
 use record::Record;
 use rusqlite::params;
 
@@ -55,6 +55,39 @@ impl Shown {
     pub(crate) fn sent(json: &str) -> Option<Self> {
         let supporter: Supporter = serde_json::from_str(json).ok()?;
         Some(Self { json: json.to_owned(), words: words_of(&supporter), supporter })
+    }
+}
+
+/// The columns of what there is to do about somebody; none of it while it is asked that she be deleted.
+#[derive(Debug, Default)]
+pub(crate) struct ToDo {
+    pub(crate) new: Option<u8>,
+    pub(crate) due: Option<String>,
+    pub(crate) spoken: Option<i64>,
+    pub(crate) kept: Option<i64>,
+    pub(crate) tended: Option<i64>,
+    pub(crate) ready: Option<bool>,
+}
+
+impl ToDo {
+    pub(crate) fn of(supporter: &Supporter) -> Self {
+        if supporter.erasure_asked {
+            return Self::default();
+        }
+        let work = supporter.work();
+        let new = match work.new {
+            New::No => None,
+            New::Waits => Some(1),
+            New::Willing => Some(2),
+        };
+        Self {
+            new,
+            due: work.follow_up.map(|due| due.on.to_string()),
+            spoken: work.spoken.map(model::Timestamp::as_millis),
+            kept: work.kept.map(model::Timestamp::as_millis),
+            tended: work.tended.map(model::Timestamp::as_millis),
+            ready: work.ready.then_some(true),
+        }
     }
 }
 
@@ -180,12 +213,14 @@ impl Tx<'_> {
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
-            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9, listed = ?10
+            "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9, listed = ?10,
+                                  new = ?11, due = ?12, spoken = ?13, kept = ?14, tended = ?15, ready = ?16
              WHERE document = ?1"
         } else {
-            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed, new, due, spoken, kept, tended, ready)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         };
+        let work = ToDo::of(supporter);
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
         let row = params![
             document,
@@ -197,7 +232,13 @@ impl Tx<'_> {
             tried(supporter),
             shown.json,
             hidden,
-            !hidden
+            !hidden,
+            work.new,
+            work.due,
+            work.spoken,
+            work.kept,
+            work.tended,
+            work.ready
         ];
         self.run("show a supporter", sql, row)?;
         self.put_index(document, before.map(|before| &before.view), shown)?;

@@ -441,6 +441,9 @@ pub enum Attempt {
         /// Not again before this day
         #[arg(long, value_name = "DATE")]
         not_before: Option<Date>,
+        /// The day of the next try
+        #[arg(long, value_name = "DATE")]
+        next_on: Option<Date>,
     },
 }
 

@@ -239,10 +239,11 @@ fn proposals(node: &Node, command: &Proposals, out: Out, by: &str) -> Result<(),
 }
 
 fn attempt(node: &Node, command: &Attempt, out: Out, by: &str) -> Result<(), Failure> {
-    let Attempt::Log { id, how, result, at, line, not_before } = command;
+    let Attempt::Log { id, how, result, at, line, not_before, next_on } = command;
     let person = find_person(node, id)?.document;
     let line = personal(line.as_ref());
-    let draft = AttemptDraft { how: how.0, result: result.0, line, not_before: *not_before, at: *at };
+    let draft =
+        AttemptDraft { how: how.0, result: result.0, line, not_before: *not_before, next_on: *next_on, at: *at };
     added(out, node.log_attempt(person, draft, by)?);
     Ok(())
 }

@@ -376,8 +376,20 @@ CREATE TABLE supporter (
   hidden INTEGER NOT NULL,            -- 1 while it is asked that she be deleted: in no list and no figure
   view TEXT NOT NULL,                 -- model::Supporter as JSON, of this record alone
   shown_under INTEGER,                -- whose row shows her set of joined records, its own included; NULL: one record
-  listed INTEGER NOT NULL             -- 1: in lists. In a set only the first, whose rung, conflicts and tried are the set's
+  listed INTEGER NOT NULL,            -- 1: in lists. In a set only the first, whose rung, conflicts, tried and what follows are the set's
+  new INTEGER,                        -- waits for a first call: 1, or 2 if she said that she would act. NULL, as all that follow: not listed
+  due TEXT,                           -- ISO 8601 day on which she is to be contacted
+  spoken INTEGER,                     -- Unix ms when somebody last talked with her, or she came
+  kept INTEGER,                       -- Unix ms when she last kept an ask, or came
+  tended INTEGER,                     -- Unix ms when somebody last talked with or moved her
+  ready INTEGER                       -- 1: has kept an ask where she stands, and nothing is asked of her
 ) STRICT;
+-- Only rows that say something stand in these: somebody who has just signed up in the first alone.
+CREATE INDEX supporter_new ON supporter (new DESC, document) WHERE new IS NOT NULL;
+CREATE INDEX supporter_due ON supporter (due, document) WHERE due IS NOT NULL;
+CREATE INDEX supporter_spoken ON supporter (spoken, kept, rung) WHERE spoken IS NOT NULL;
+CREATE INDEX supporter_tended ON supporter (rung, tended) WHERE tended IS NOT NULL;
+CREATE INDEX supporter_ready ON supporter (document) WHERE ready IS NOT NULL;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
 CREATE INDEX supporter_hidden ON supporter (document) WHERE hidden = 1;
 CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
@@ -417,6 +429,8 @@ CREATE TABLE event (
   at INTEGER NOT NULL,                -- Unix ms
   PRIMARY KEY (event_id, document)
 ) STRICT, WITHOUT ROWID;
+-- What is looked for by its day.
+CREATE INDEX event_one_to_one ON event (at) WHERE kind = 'one_to_one';
 
 -- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
 CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = 'ascii');
@@ -429,6 +443,13 @@ CREATE TABLE counter (
   value INTEGER NOT NULL,
   PRIMARY KEY (scope, name)
 ) STRICT, WITHOUT ROWID;
+
+-- Who has opened somebody's number here, so that two do not call her at once. Of this node alone; no feed reads it.
+CREATE TABLE calling (
+  document INTEGER PRIMARY KEY,
+  by TEXT NOT NULL,                   -- login
+  until INTEGER NOT NULL              -- Unix ms
+) STRICT;
 
 -- A chapter's card as shown. Made from its document.
 CREATE TABLE card (

@@ -378,8 +378,14 @@ fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(
                 .get("result")
                 .and_then(AttemptResult::from_word)
                 .ok_or_else(|| refused("choose what came of it"))?;
-            let draft =
-                AttemptDraft { how, result, line: personal("line"), not_before: form.parse("not_before")?, at: None };
+            let draft = AttemptDraft {
+                how,
+                result,
+                line: personal("line"),
+                not_before: form.parse("not_before")?,
+                next_on: form.parse("next_on")?,
+                at: None,
+            };
             node.log_attempt(person, draft, by)?;
         }
         "one_to_ones" => {

@@ -61,8 +61,14 @@ pub(super) fn describe(event: &Event, her: &Supporter, ladder: &Ladder) -> Strin
             Some(_) => format!("Placed: {}", fact.explanation),
             None => format!("Waiting: {}", fact.explanation),
         },
-        Body::Attempt { how, result, line, .. } => {
-            format!("{}, {}{}", attempt_word(*how), result.word().replace('-', " "), quoted(line))
+        Body::Attempt { how, result, line, next_on, .. } => {
+            let then = next_on.map_or_else(String::new, |day| format!(". Next try on {day}"));
+            format!("{}, {}{}{then}", attempt_word(*how), result.word().replace('-', " "), quoted(line))
+        }
+        Body::Care { who, on, .. } => {
+            let who = who.as_ref().map_or("Nobody", Personal::expose);
+            let then = on.map_or_else(String::new, |day| format!(", next try on {day}"));
+            format!("{who} looks after her{then}")
         }
         Body::OneToOne { minutes, ask, next, next_on } => {
             let long = minutes.map_or_else(String::new, |minutes| format!(" of {minutes} minutes"));
