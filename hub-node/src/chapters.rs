@@ -17,9 +17,9 @@ pub(crate) fn run(node: &Node, command: &Chapter, out: Out, by: &str) -> Result<
         Chapter::Add(wanted) => add(node, wanted, out, by),
         Chapter::List => list(node, out),
         Chapter::Show { slug } => show(node, slug, out),
-        Chapter::Pause { slug } => change(node, slug, ChapterState::Paused, out),
-        Chapter::Resume { slug } => change(node, slug, ChapterState::Open, out),
-        Chapter::Close { slug } => change(node, slug, ChapterState::Closed, out),
+        Chapter::Pause { slug } => change(node, slug, ChapterState::Paused, out, by),
+        Chapter::Resume { slug } => change(node, slug, ChapterState::Open, out, by),
+        Chapter::Close { slug } => change(node, slug, ChapterState::Closed, out, by),
         Chapter::Revoke { slug } => nodes::revoke_chapter(node, slug, out, by),
         Chapter::Agree { slug } => agree(node, slug, out, by),
     }
@@ -110,11 +110,11 @@ fn agree(node: &Node, slug: &str, out: Out, by: &str) -> Result<(), Failure> {
 }
 
 /// Who is in the chapter stays in it, whatever becomes of it: only new people go elsewhere.
-fn change(node: &Node, slug: &str, state: ChapterState, out: Out) -> Result<(), Failure> {
+fn change(node: &Node, slug: &str, state: ChapterState, out: Out, by: &str) -> Result<(), Failure> {
     let chapter = node.read(|read| read.chapter(slug))?;
-    node.change_chapter(chapter.scope, state, |version, body| {
-        next_set(version, body.as_deref(), |set| take_people(set, slug, state))
-    })?;
+    let territories =
+        |version: u64, body: Option<String>| next_set(version, body.as_deref(), |set| take_people(set, slug, state));
+    node.change_chapter(&chapter, state, territories, by)?;
     out.result(&json!({"slug": slug, "state": state.word()}), || match state {
         ChapterState::Open => format!("{} takes people again", chapter.name),
         ChapterState::Paused => format!("{} takes nobody for now: who belongs there waits", chapter.name),

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Invites(command) => nodes::invites(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Node(command) => nodes::run(&globals.open(PROGRAM)?, &command, out, &by),
-        Command::Ca(command) => nodes::ca(&globals.directory(PROGRAM)?, ca_key_file, &command, out),
+        Command::Ca(command) => nodes::ca(&globals, ca_key_file, &command, out, &by),
         Command::Locate(place) => locate(&globals.open(PROGRAM)?, &place, out),
         Command::Signup(Signup::Import { file, dry_run }) => import::run(&globals.open(PROGRAM)?, &file, dry_run, out),
         Command::Signup(Signup::Held(command)) => held::run(&globals.open(PROGRAM)?, &command, out, &by),

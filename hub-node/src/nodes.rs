@@ -1,15 +1,15 @@
 //! Nodes of chapters: inviting them, listing them, shutting them out; and the authority by which they know this hub.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use cli::{Config, Failure, InviteShape, Out, life, print_invite, read_passphrase, table};
-use model::NodeId;
+use cli::{Config, Failure, Globals, InviteShape, Out, life, print_invite, read_passphrase, table};
+use model::{AuditKind, NodeId};
 use node::{Inviting, Node, back_up_keys, public_addresses, put_back_keys, unlock_file};
 use serde_json::{Value, json};
-use store::{Direction, InviteRow, InviteStanding, LinkRow, LinkStanding};
+use store::{DATABASE_FILE, Direction, InviteRow, InviteStanding, LinkRow, LinkStanding};
 use web::ago;
 
-use crate::arguments::{Ca, Invites, NodeCommand};
+use crate::arguments::{Ca, Invites, NodeCommand, PROGRAM};
 
 pub(crate) fn invite(
     node: &Node,
@@ -160,14 +160,35 @@ fn list(node: &Node, out: Out) -> Result<(), Failure> {
     Ok(())
 }
 
-pub(crate) fn ca(directory: &Path, key_file: Option<PathBuf>, command: &Ca, out: Out) -> Result<(), Failure> {
+/// The authority's keys: a copy of them, or putting them back. Either stands in the log, where there is one.
+pub(crate) fn ca(
+    globals: &Globals,
+    key_file: Option<PathBuf>,
+    command: &Ca,
+    out: Out,
+    by: &str,
+) -> Result<(), Failure> {
+    let directory = &globals.directory(PROGRAM)?;
     let configured = Config::read(directory)?.ca_key_file;
     let unlock = key_file.or(configured).unwrap_or_else(|| unlock_file(directory));
+    let there = directory.join(DATABASE_FILE).exists();
+    let node = there.then(|| globals.open(PROGRAM)).transpose().unwrap_or_else(|error| {
+        // Keys are needed most where the database is lost.
+        Out::note(&format!("{}. What is done here stands in no log", error.words()));
+        None
+    });
+    node.as_ref().map_or(Ok(()), |node| node.read(|read| read.lives_here()))?;
+    let note = |what: AuditKind| node.as_ref().map_or(Ok(()), |node| node.audit(node.audit_by(what, by)));
     match command {
         Ca::Backup { file, passphrase_file } => {
             let given = passphrase_file.as_deref().map(|path| read_passphrase(Some(path))).transpose()?;
             let printed = given.is_none();
             let passphrase = back_up_keys(directory, &unlock, file, given)?;
+            if let Err(error) = note(AuditKind::KeysBackedUp) {
+                // No copy is left of which nothing is written down.
+                let _ = std::fs::remove_file(file);
+                return Err(error.into());
+            }
             let shown = printed.then(|| passphrase.to_string());
             out.result(&json!({"file": file, "passphrase": shown}), || {
                 let kept = format!("{} holds the keys of this hub: keep it away from the hub", file.display());
@@ -178,6 +199,7 @@ pub(crate) fn ca(directory: &Path, key_file: Option<PathBuf>, command: &Ca, out:
         Ca::Restore { file, passphrase_file } => {
             let passphrase = read_passphrase(passphrase_file.as_deref())?;
             let pin = put_back_keys(directory, &unlock, file, &passphrase)?;
+            note(AuditKind::KeysRestored)?;
             out.result(&json!({"data": directory, "authority": pin.to_string()}), || {
                 format!("the keys of the hub are in {}. Now: hub-node serve", directory.display())
             });

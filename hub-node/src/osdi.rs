@@ -16,11 +16,11 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use model::{ChapterCard, DocId, EventId, Right, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin, Timestamp};
-use node::{Filled, Node, NodeError, Posted, Priority, Who};
+use model::{ChapterCard, DocId, Right, SIGN_UP_BODY_BYTES_MAX, SignUp, SignUpOrigin};
+use node::{Came, Filled, Node, NodeError, Posted, Priority, Who};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use store::Answered;
+use store::{Answered, HeldSignUp, KeptAnswer};
 use web::{Problem, Visitor, person_json};
 
 use crate::site::Hub;
@@ -109,21 +109,16 @@ fn answer(hub: &Hub, (from, who): (IpAddr, Option<&Who>), headers: &HeaderMap, b
             if errors.of("body").is_some() { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         Problem { fields: errors.0.clone(), ..Problem::new(status, "invalid", errors.to_string()) }
     })?;
-    let taken = take(hub, sign_up, SignUpOrigin::Api, (from, Filled::default())).map_err(failed)?;
-    let body = match (who, taken.person) {
-        (Some(who), Some(person)) => taken.person(node, person, who).map_err(failed)?,
+    let keep = key.map(|key| Keep { key, request, for_strangers: who.is_none() });
+    let taken = take(hub, sign_up, SignUpOrigin::Api, (from, Filled::default()), keep).map_err(failed)?;
+    let (Some(who), Some(person)) = (who, taken.person) else {
         // Whoever is held is nobody yet.
-        (Some(_), None) | (None, _) => taken.json(node.now()),
+        return Ok(taken.json().to_string());
     };
-    let body = body.to_string();
+    let body = taken.person(node, person, who).map_err(failed)?.to_string();
     if let Some(key) = key {
-        let (kept, at) = (body.clone(), node.now());
-        let (person, receipt) = (taken.person, taken.receipt);
-        let keep = move |tx: &store::Tx<'_>| match person {
-            Some(person) => tx.keep_answer((&key, &request), &kept, person, at),
-            None => tx.keep_held_answer((&key, &request), &kept, receipt, at),
-        };
-        node.write(Priority::Interactive, keep).map_err(failed)?;
+        let (kept, at) = (KeptAnswer { key, request, body: body.clone() }, taken.came.at);
+        node.write(Priority::Interactive, move |tx| tx.keep_answer(&kept, person, at)).map_err(failed)?;
     }
     Ok(body)
 }
@@ -140,39 +135,51 @@ fn idempotency_key(headers: &HeaderMap, who: Option<&Who>) -> Result<Option<[u8;
     Ok(Some(Sha256::digest(parts.concat()).into()))
 }
 
+/// That the answer to a request is kept.
+pub(crate) struct Keep {
+    key: [u8; 32],
+    request: [u8; 32],
+    /// Whether it is one for strangers, which is made before anything is stored; who may see people is shown what is.
+    for_strangers: bool,
+}
+
 /// A sign-up that was taken, with all that may be said about it.
 pub(crate) struct Taken {
     sign_up: SignUp,
-    receipt: EventId,
+    came: Came,
     /// Who it is; nobody yet while it is held.
     person: Option<DocId>,
     pub(crate) placement: atlas::Placement,
     pub(crate) card: Option<ChapterCard>,
 }
 
-/// Places and stores a sign-up; beyond a limit it is stored and placed later. What is said about it is the same. `from` is
-/// where it comes from. Blocks.
+/// Places and stores a sign-up; beyond a limit it is stored and placed later. What is said about it is the same, and kept
+/// with it in one transaction. `from` is where it comes from. Blocks.
 pub(crate) fn take(
     hub: &Hub,
     sign_up: SignUp,
     origin: SignUpOrigin,
     (from, filled): (IpAddr, Filled),
+    keep: Option<Keep>,
 ) -> Result<Taken, NodeError> {
-    let node = &hub.site.node;
+    let (node, came) = (&hub.site.node, Came::now());
     let placement = hub.routing.place(&sign_up)?;
-    let (sign_up, receipt, person) = match hub.gate.why_held(from, &sign_up.emails, filled, node.now()) {
+    let card = card_of(node, &placement)?;
+    let mut taken = Taken { sign_up, came, person: None, placement, card };
+    let answer = |keep: Keep| KeptAnswer { key: keep.key, request: keep.request, body: taken.json().to_string() };
+    match hub.gate.why_held(from, &taken.sign_up.emails, filled, came.at) {
         Some(why) => {
-            let receipt = node.hold_sign_up(&sign_up, origin, why)?;
-            (sign_up, receipt, None)
+            let sign_up = taken.sign_up.clone();
+            let held = HeldSignUp { receipt: came.receipt, at: came.at, why, origin, sign_up };
+            node.hold_sign_up(held, keep.map(answer))?;
         }
         None => {
-            let posted = Posted { sign_up, origin, placement: placement.fact() };
-            let done = node.sign_up(&posted)?;
-            (posted.sign_up, done.receipt, Some(done.person))
+            let posted = Posted { sign_up: taken.sign_up.clone(), origin, placement: taken.placement.fact() };
+            let answer = keep.filter(|keep| keep.for_strangers).map(answer);
+            taken.person = Some(node.sign_up(&posted, came, answer)?.person);
         }
-    };
-    let card = card_of(node, &placement)?;
-    Ok(Taken { sign_up, receipt, person, placement, card })
+    }
+    Ok(taken)
 }
 
 /// The card of the chapter where something was placed.
@@ -186,7 +193,7 @@ impl Taken {
         let person = node.read(|read| read.person(person))?;
         node.opens_person(person.supporter.id, &who.by)?;
         let mut made = person_json(&person);
-        if let (Some(made), Value::Object(posted)) = (made.as_object_mut(), self.json(node.now())) {
+        if let (Some(made), Value::Object(posted)) = (made.as_object_mut(), self.json()) {
             let beside = ["identifiers", "chapterhouse:placement"];
             made.extend(posted.into_iter().filter(|(name, _)| beside.contains(&name.as_str())));
             let address = format!("/api/v1/people/{}", person.supporter.id);
@@ -196,9 +203,9 @@ impl Taken {
     }
 
     /// The posted fields as an OSDI person, and where they belong.
-    fn json(&self, now: Timestamp) -> Value {
-        let posted = &self.sign_up;
-        let receipt = self.receipt.to_string();
+    fn json(&self) -> Value {
+        let (posted, at) = (&self.sign_up, self.came.at);
+        let receipt = self.came.receipt.to_string();
         let status = |channel: model::Channel| {
             let said = posted.consents.iter().find(|said| said.channel == channel);
             said.map(|said| if said.state == model::ConsentState::Granted { "subscribed" } else { "unsubscribed" })
@@ -211,7 +218,7 @@ impl Taken {
         let phones: Vec<Value> = posted.phones.iter().map(|phone| json!({"number": phone.digits()})).collect();
         let mut made = json!({
             "identifiers": [format!("chapterhouse:{receipt}")],
-            "created_date": now, "modified_date": now,
+            "created_date": at, "modified_date": at,
             "email_addresses": emails, "phone_numbers": phones, "postal_addresses": posted.addresses,
             "custom_fields": posted.custom,
             "chapterhouse:placement": {

@@ -1,7 +1,8 @@
 //! The pages for national staff: the network, its chapters, who waits.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Json};
@@ -9,7 +10,7 @@ use model::{Ladder, Right, RungId, Timestamp};
 use node::{NodeError, Who};
 use serde_json::{Value, json};
 use store::{ChapterRow, Filter, LinkStanding, Page, PersonRow};
-use web::{Form, Problem, Shell, WebError, ago, blocking, chapter_json, html, person_json};
+use web::{Form, Problem, Shell, Span, WebError, ago, blocking, chapter_json, html, people_json};
 
 use crate::held::{self, HeldLine};
 use crate::routing::read_set;
@@ -200,10 +201,13 @@ pub(crate) async fn chapter(
     Ok(html(&made.await?))
 }
 
+fn who_wait() -> Filter {
+    Filter { waiting: Some(true), ..Filter::default() }
+}
+
 fn waiting(hub: &Hub) -> Result<Vec<PersonRow>, NodeError> {
     hub.site.node.settle()?;
-    let filter = Filter { waiting: Some(true), ..Filter::default() };
-    hub.site.node.read(|read| read.people(&filter, Page { limit: WAITING_SHOWN, after: None }))
+    hub.site.node.read(|read| read.people(&who_wait(), Page { limit: WAITING_SHOWN, after: None }))
 }
 
 fn unplaced_page(hub: &Hub, who: &Who, problem: Option<String>) -> Result<UnplacedPage, WebError> {
@@ -272,8 +276,13 @@ pub(crate) async fn chapters_json(State(hub): State<Hub>) -> Result<Json<Value>,
     made.await.map(Json).map_err(|error| error.0)
 }
 
-pub(crate) async fn unplaced_json(State(hub): State<Hub>) -> Result<Json<Value>, Problem> {
-    let made = blocking(move || Ok(json!({"people": waiting(&hub)?.iter().map(person_json).collect::<Vec<_>>()})));
+pub(crate) async fn unplaced_json(
+    State(hub): State<Hub>,
+    span: Result<Query<Span>, QueryRejection>,
+    Extension(who): Extension<Who>,
+) -> Result<Json<Value>, Problem> {
+    let Query(span) = span.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "invalid", error.body_text()))?;
+    let made = blocking(move || people_json(&hub.site, &who, &span, |_| Ok(who_wait())));
     made.await.map(Json).map_err(|error| error.0)
 }
 

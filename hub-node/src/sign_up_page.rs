@@ -142,7 +142,7 @@ pub(crate) async fn post(
         let given_name = sign_up.fields.get("given_name").map_or_else(String::new, |name| name.expose().to_owned());
         let shown = form.get(SHOWN).and_then(|shown| shown.parse().ok()).map(Timestamp::from_millis);
         let filled = Filled { honeypot: form.get(HONEYPOT).is_some(), shown };
-        let taken = take(&hub, sign_up, SignUpOrigin::Form, (from, filled))?;
+        let taken = take(&hub, sign_up, SignUpOrigin::Form, (from, filled), None)?;
         let shell = hub.site.bare("You are in");
         Ok(html(&SignedUpPage { shell, given_name, place: place(&taken.placement, taken.card.as_ref()) }))
     })

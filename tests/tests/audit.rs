@@ -109,7 +109,7 @@ fn what_is_done_stands_in_the_log_with_ids_and_logins_and_never_a_name() {
     let root = Login::new(&hub, "root", "administrator").unwrap();
     let page = root.get(hub.http(), "/audit").unwrap().body;
     assert!(page.contains("erasure asked") && page.contains(&otto) && !page.contains("Otto"), "{page}");
-    let older = root.get(hub.http(), "/audit?before=2").unwrap().body;
+    let older = root.get(hub.http(), "/audit?before=4").unwrap().body;
     assert!(older.contains("invited") && !older.contains("erasure asked"), "{older}");
 }
 
@@ -205,13 +205,50 @@ fn who_was_invited_let_in_refused_and_shut_out_stands_in_the_log() {
 }
 
 #[test]
+fn what_is_done_to_chapters_cards_keys_and_logins_stands_in_the_log() {
+    let directory = TempDir::new().unwrap();
+    let (hub, la, _sf) = network(directory.path());
+    let mary = sign_up(&hub, &la, "Mary");
+    let by_kim = |arguments: &[&str]| hub.run(&[arguments, &["--by", "kim"]].concat()).unwrap();
+    by_kim(&["chapter", "add", "ny", "--name", "New York", "--postal", "100*"]);
+    assert_eq!(row(&rows(&hub, "chapter_added")[0]), ("kim", "", "ny"));
+    for act in ["pause", "resume", "close"] {
+        by_kim(&["chapter", act, "ny"]);
+    }
+    assert_eq!(hub.try_run(&["chapter", "resume", "ny"]).unwrap().code, 4, "it was closed");
+    let changed = rows(&hub, "chapter_changed");
+    let changed: Vec<_> = changed.iter().map(row).collect();
+    assert_eq!(
+        changed,
+        ["closed", "open", "paused"].map(|state| format!("ny: {state}")).each_ref().map(|it| ("kim", "", it.as_str()))
+    );
+
+    la.run(&["card", "edit", "next_meeting=Tuesday at Ana's", "--by", "lee"]).unwrap();
+    assert_eq!(row(&rows(&la, "card_edited")[0]), ("lee", "", "next_meeting"));
+    assert_eq!(
+        hub.login().unwrap().post(hub.http(), "/account/record", &format!("person={mary}")).unwrap().status,
+        303
+    );
+    assert_eq!(row(&rows(&hub, "login_tied")[0]), ("ana", mary.as_str(), ""));
+
+    let [keys, passphrase] = ["hub.keys", "passphrase"].map(|name| directory.path().join(name).display().to_string());
+    let made = hub.json(&["ca", "backup", &keys, "--by", "kim"]).unwrap();
+    assert_eq!(row(&rows(&hub, "keys_backed_up")[0]), ("kim", "", ""));
+    std::fs::write(&passphrase, made["passphrase"].as_str().unwrap()).unwrap();
+    by_kim(&["ca", "restore", &keys, "--passphrase-file", &passphrase]);
+    assert_eq!(row(&rows(&hub, "keys_restored")[0]), ("kim", "", ""));
+    assert_eq!(rows(&hub, "keys_backed_up").len(), 1);
+    assert_eq!(hub.json(&["audit", "--verify"]).unwrap()["ok"], true);
+}
+
+#[test]
 fn a_row_that_was_changed_in_the_file_is_found_and_ends_with_5() {
     let directory = TempDir::new().unwrap();
     let (mut hub, la, _sf) = network(directory.path());
     sign_up(&hub, &la, "Mary");
     hub.stop().unwrap();
     let sound = hub.json(&["audit", "--verify"]).unwrap();
-    assert_eq!((&sound["ok"], &sound["rows"]), (&true.into(), &4.into()), "two invited, two enrolled: {sound}");
+    assert_eq!((&sound["ok"], &sound["rows"]), (&true.into(), &6.into()), "two added, invited, enrolled: {sound}");
     let file = Connection::open(hub.data.join(DATABASE_FILE)).unwrap();
     file.execute_batch("DROP TRIGGER audit_not_changed; UPDATE audit SET who = 'node 00000000' WHERE id = 2").unwrap();
     drop(file);

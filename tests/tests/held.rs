@@ -234,3 +234,32 @@ fn who_shows_a_token_is_counted_as_any_other_and_hears_of_nobody_who_is_held() {
     assert!(taken["id"].is_string(), "{taken}");
     assert!(held.get("id").is_none() && held["identifiers"][0].is_string(), "{held}");
 }
+
+#[test]
+fn who_is_deleted_takes_along_what_is_held_with_her_address_and_nobody_elses() {
+    let directory = TempDir::new().unwrap();
+    let (hub, _la) = network(directory.path(), "[sign_up_limits]\nemail_most = 1\n");
+    for email in ["pat@example.org", "kim@example.org"] {
+        post_as(&hub, email, &[]);
+        post_as(&hub, email, &[("Idempotency-Key", email)]);
+    }
+    post_as(&hub, "pat@example.org", &[]);
+    assert_eq!(counts(&hub), (2, 3));
+    let found = hub.json(&["people", "list"]).unwrap();
+    let is_pat = |person: &&Value| person["email_addresses"][0]["address"] == "pat@example.org";
+    let pat = found["people"].as_array().unwrap().iter().find(is_pat).unwrap();
+    let id = pat["id"].as_str().unwrap().to_owned();
+    let hers = held(&hub).iter().find(|held| held.to_string().contains("pat@example.org")).unwrap().clone();
+    hub.run(&["erase", &id, "--reason", "asked by phone", "--yes"]).unwrap();
+    assert_eq!(counts(&hub), (1, 1));
+    assert!(held(&hub)[0].to_string().contains("kim@example.org"));
+    until("no byte of her is left", || Ok((!hub.files_contain("pat@example.org")?).then_some(()))).unwrap();
+    let released = hub.try_run(&["signup", "held", "release", hers["id"].as_str().unwrap()]).unwrap();
+    assert_eq!(released.code, 4, "{released:?}");
+    let audit = hub.json(&["audit"]).unwrap();
+    let dropped = audit["audit"].as_array().unwrap().iter().find(|row| row["what"] == "sign_up_dropped").unwrap();
+    assert_eq!((&dropped["about"], &dropped["number"]), (&json!(id), &json!(2)));
+    // She herself can come back, and that is as new.
+    let back = post_as(&hub, "pat@example.org", &[("Idempotency-Key", "pat@example.org")]);
+    assert_eq!((back.status, counts(&hub)), (200, (1, 2)));
+}

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use model::Role;
 use rusqlite::Connection;
+use serde_json::json;
 use tempfile::TempDir;
 use tests::harness::Node;
 use tests::http::{self, Answer};
@@ -257,6 +258,112 @@ fn a_token_does_what_its_role_may_until_it_ends() {
     assert_eq!(get(&viewer, "/api/v1/chapters").status, 401, "it is over");
     hub.run(&["token", "remove", "website"]).unwrap();
     assert_eq!(get(&staff, "/api/v1/people").status, 401, "it was removed");
+}
+
+#[test]
+fn a_list_in_json_beyond_a_page_is_an_export_and_stands_in_the_log() {
+    let directory = TempDir::new().unwrap();
+    let (hub, mut la) = network(directory.path());
+    la.stop().unwrap();
+    tests::people::add(&la, 60).unwrap();
+    la.serve().unwrap();
+    let [ana, root] =
+        [("ana", "organiser"), ("root", "administrator")].map(|(name, role)| Login::new(&la, name, role).unwrap());
+    let list = |who: &Login, path: &str| {
+        let listed = who.get(la.http(), path).unwrap().json().unwrap();
+        let next = listed["next"].as_str().map(str::to_owned);
+        (listed["people"].as_array().unwrap().len(), next)
+    };
+    let exports = || {
+        let audit = la.json(&["audit"]).unwrap();
+        let exported = audit["audit"].as_array().unwrap().iter().filter(|row| row["what"] == "exported");
+        exported.map(|row| format!("{} {} {}", row["who"], row["detail"], row["number"])).collect::<Vec<_>>()
+    };
+    let (seen, next) = list(&ana, "/api/v1/people?limit=200");
+    let after = format!("after={}", next.unwrap());
+    assert_eq!(seen, 50, "what a page shows");
+    let refused = ana.get(la.http(), &format!("/api/v1/people?{after}")).unwrap();
+    assert_eq!((refused.status, refused.json().unwrap()["code"].clone()), (403, "not_allowed".into()));
+    assert!(refused.body.contains("may not export or print lists"), "{refused:?}");
+    assert_eq!(ana.get(la.http(), &format!("/people?{after}")).unwrap().status, 200, "the page goes on");
+    assert_eq!(list(&root, "/api/v1/people?query=person7"), (1, None));
+    assert_eq!(exports(), [""; 0]);
+    assert_eq!(list(&root, "/api/v1/people?limit=200"), (60, None));
+    assert_eq!(list(&root, &format!("/api/v1/people?{after}")), (10, None));
+    assert_eq!(exports(), ["\"root\" \"json\" 10", "\"root\" \"json\" 60"]);
+
+    assert_eq!(sign_up(&hub, "wanda", "59937", &[]).status, 200);
+    let token = hub.run(&["token", "add", "website", "--role", "staff"]).unwrap();
+    let headers = [("OSDI-API-Token", token.as_str())];
+    let waiting =
+        |more: &str| http::send(hub.http(), "GET", &format!("/api/v1/unplaced{more}"), &headers, &[]).unwrap();
+    assert_eq!(waiting("").json().unwrap()["people"][0]["given_name"], "wanda");
+    assert_eq!(waiting(&format!("?after={}", first_id(&hub))).status, 403);
+}
+
+#[test]
+fn a_proposal_is_ended_on_the_page_of_whom_it_is_for_and_on_nobody_elses() {
+    let directory = TempDir::new().unwrap();
+    let (hub, _la) = network(directory.path());
+    for name in ["mary", "nora"] {
+        assert_eq!(sign_up(&hub, name, "90012", &[]).status, 200);
+    }
+    let id = |name: &str| {
+        let found = hub.json(&["people", "list", "--query", name]).unwrap();
+        found["people"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (mary, nora) = (id("mary"), id("nora"));
+    let again = r#"{"person":{"given_name":"Maria","email_addresses":[{"address":"mary@example.org"}]}}"#;
+    assert_eq!(http::post_json(hub.http(), SIGN_UP, again).unwrap().status, 200);
+    let proposals = || hub.json(&["proposals", "list"]).unwrap()["proposals"].as_array().unwrap().clone();
+    let proposal = proposals()[0]["id"].as_str().unwrap().to_owned();
+    let end = |person: &str, act: &str| {
+        let form = format!("proposal={proposal}&do={act}");
+        hub.login().unwrap().post(hub.http(), &format!("/people/{person}/proposals"), &form).unwrap().status
+    };
+    assert_eq!((end(&nora, "take"), end(&nora, "drop"), proposals().len()), (404, 404, 1));
+    assert_eq!((end(&mary, "take"), proposals().len()), (303, 0));
+    assert_eq!(hub.json(&["people", "show", &mary]).unwrap()["given_name"], "Maria");
+}
+
+#[test]
+fn another_role_ends_sessions_and_a_login_takes_its_tokens_along() {
+    let directory = TempDir::new().unwrap();
+    let (hub, _la) = network(directory.path());
+    let lee = Login::new(&hub, "lee", "administrator").unwrap();
+    let token =
+        |name: &str, role: &str, by: &str| hub.run(&["token", "add", name, "--role", role, "--by", by]).unwrap();
+    let (big, small, other) =
+        (token("big", "staff", "lee"), token("small", "viewer", "lee"), token("other", "staff", "kim"));
+    let shows = |token: &str| {
+        http::send(hub.http(), "GET", "/api/v1/chapters", &[("OSDI-API-Token", token)], &[]).unwrap().status
+    };
+    for (name, role, words) in [
+        ("lee", "viewer", "lee is the last administrator here"),
+        ("nobody", "viewer", "there is no login \"nobody\""),
+        ("lee", "organiser", "a hub has no role organiser"),
+    ] {
+        let refused = hub.try_run(&["user", "role", name, role]).unwrap();
+        assert!(refused.code == 4 && refused.stderr.contains(words), "{refused:?}");
+    }
+    assert_eq!(lee.get(hub.http(), "/people").unwrap().status, 200, "nothing of it was done");
+    tests::logins::add(&hub, "root", "administrator").unwrap();
+    let changed = hub.json(&["user", "role", "lee", "viewer", "--by", "root"]).unwrap();
+    assert_eq!((&changed["role"], &changed["tokens_ended"]), (&json!("viewer"), &json!(["big"])));
+    assert_eq!(lee.get(hub.http(), "/").unwrap().status, 303, "she is logged out");
+    let cookie = tests::logins::enter(hub.http(), "lee", &lee.password, "").unwrap();
+    let lee = Login { cookie, ..lee };
+    assert_eq!((lee.get(hub.http(), "/").unwrap().status, lee.get(hub.http(), "/people").unwrap().status), (200, 403));
+    assert_eq!((shows(&big), shows(&small), shows(&other)), (401, 200, 200), "what she may not do, none of hers may");
+    assert_eq!(hub.json(&["user", "remove", "lee"]).unwrap()["tokens_ended"], json!(["small"]));
+    assert_eq!((shows(&small), shows(&other)), (401, 200));
+    let audit = hub.json(&["audit"]).unwrap();
+    let row = |what: &str| {
+        let found = audit["audit"].as_array().unwrap().iter().find(|row| row["what"] == what).unwrap();
+        (found["who"].as_str().unwrap().to_owned(), found["detail"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(row("role_changed"), ("root".to_owned(), "lee from administrator to viewer".to_owned()));
+    assert_eq!(row("token_ended").1, "small, made by lee");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Backups put back, and databases that were rolled back: what others hold comes back from them.
 
 use anyhow::Result;
+use serde_json::json;
 use tempfile::TempDir;
 use tests::harness::{Node, until};
 use tests::{http, sign_ups};
@@ -111,6 +112,47 @@ fn a_chapter_restored_from_a_backup_gets_back_what_the_hub_has() {
     assert_eq!(Network::found(&network.chapter, "afterwards").unwrap(), 3);
     network.live_on("Onwards").unwrap();
     network.same().unwrap();
+}
+
+#[test]
+fn who_was_shut_out_or_removed_stays_so_when_the_hub_is_put_back_and_is_named_where_nothing_says_it() {
+    let mut network = Network::new(10).unwrap();
+    let backup = network.path("hub.backup");
+    for name in ["lee", "ana"] {
+        network.hub.run(&["user", "add", name, "--role", "staff"]).unwrap();
+    }
+    network.hub.run(&["token", "add", "website", "--role", "staff"]).unwrap();
+    network.hub.run(&["backup", &backup]).unwrap();
+    let node = network.chapter.json(&["status"]).unwrap()["node"].as_str().unwrap().to_owned();
+    network.hub.run(&["node", "revoke", &node]).unwrap();
+    network.hub.run(&["user", "remove", "lee"]).unwrap();
+    network.hub.run(&["user", "role", "ana", "viewer"]).unwrap();
+    network.hub.run(&["user", "add", "kim", "--role", "staff"]).unwrap();
+    network.hub.run(&["token", "remove", "website"]).unwrap();
+    network.hub.stop().unwrap();
+    let restored = network.hub.json(&["restore", &backup]).unwrap();
+    assert!(restored["let_in"].is_null() && restored["before"].is_string(), "{restored}");
+    let listed = |node: &Node, what: &str, names: [&str; 2]| {
+        let listed = node.json(&[what, "list"]).unwrap();
+        let each = listed[format!("{what}s")].as_array().unwrap().clone();
+        each.iter().map(|it| names.map(|name| it[name].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&network.hub, "node", ["node", "state"]), [[node.as_str(), "revoked"]]);
+    assert_eq!(listed(&network.hub, "user", ["name", "role"]), [["ana", "viewer"], ["kim", "staff"]]);
+    assert!(listed(&network.hub, "token", ["name", "role"]).is_empty());
+    let audit = network.hub.json(&["audit"]).unwrap();
+    assert_eq!((&audit["audit"][0]["what"], &audit["audit"][1]["what"]), (&"revoked".into(), &"restored".into()));
+    network.hub.serve().unwrap();
+    assert_eq!(network.chapter.try_run(&["sync"]).unwrap().code, 4, "it is not let in");
+    network.hub.run(&["verify"]).unwrap();
+
+    // In a new directory nothing says who was shut out since: whoever is let in is named.
+    let elsewhere = Node::hub(&network.directory.path().join("elsewhere"));
+    let restored = elsewhere.json(&["restore", &backup, "--without-ledger"]).unwrap();
+    assert_eq!(restored["let_in"]["nodes"][0]["node"], node.as_str());
+    assert_eq!(restored["let_in"]["logins"], json!(["ana", "lee"]));
+    assert_eq!(restored["let_in"]["tokens"], json!(["website"]));
+    assert_eq!(listed(&elsewhere, "user", ["name", "role"]), [["ana", "staff"], ["lee", "staff"]]);
 }
 
 #[test]

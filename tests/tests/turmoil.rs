@@ -15,8 +15,8 @@ use model::{
     AttemptHow, AttemptResult, DocId, EventId, PlacementFact, ProposalId, ScopeId, SignUp, SignUpOrigin, Supporter,
 };
 use node::{
-    Accepting, AttemptDraft, ChapterDraft, Connector, ErrorKind, FieldEdit, HubDraft, INVITE_LIFE_MS, Invite, Inviting,
-    Node, Posted, Priority, Serving, join_by,
+    Accepting, AttemptDraft, Came, ChapterDraft, Connector, ErrorKind, FieldEdit, HubDraft, INVITE_LIFE_MS, Invite,
+    Inviting, Node, Posted, Priority, Serving, join_by,
 };
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -324,7 +324,7 @@ impl Network {
             gazetteer_version: String::new(),
         };
         let posted = Posted { sign_up: self.person(&email)?, origin: SignUpOrigin::Form, placement };
-        let signed_up = hub.sign_up(&posted)?;
+        let signed_up = hub.sign_up(&posted, Came::now(), None)?;
         self.ledger.push((signed_up.person, Some(signed_up.receipt)));
         self.emails.push(email);
         Ok(())

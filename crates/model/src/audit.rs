@@ -29,8 +29,10 @@ words!(
         SecondFactorChanged = "second_factor_changed",
         /// A token for programs was made.
         TokenMade = "token_made",
-        /// A token for programs was ended.
+        /// A token for programs was ended, by itself or with the login that had made it.
         TokenEnded = "token_ended",
+        /// Somebody tied her login to her own record, or to none.
+        LoginTied = "login_tied",
         /// Staff opened a person's page at a hub.
         PersonOpened = "person_opened",
         /// A list was exported. The number: people in it.
@@ -39,6 +41,10 @@ words!(
         Printed = "printed",
         /// A copy of everything was made.
         BackedUp = "backed_up",
+        /// A copy of a hub's keys was made.
+        KeysBackedUp = "keys_backed_up",
+        /// A hub's keys were put back.
+        KeysRestored = "keys_restored",
         /// It was asked that somebody be deleted everywhere.
         ErasureAsked = "erasure_asked",
         /// What was asked was withdrawn.
@@ -73,8 +79,17 @@ words!(
         Unmerged = "unmerged",
         /// A sign-up that was held for review was let through.
         SignUpReleased = "sign_up_released",
-        /// A sign-up that was held for review was dropped.
+        /// A sign-up that was held for review was dropped, by a person or with somebody who was deleted. The number: of
+        /// those, how many.
         SignUpDropped = "sign_up_dropped",
+        /// A sign-up added nothing: its record has as many as it takes. The number: how many times.
+        SignUpLeftOut = "sign_up_left_out",
+        /// A chapter was added.
+        ChapterAdded = "chapter_added",
+        /// A chapter takes people, does not for now, or never again.
+        ChapterChanged = "chapter_changed",
+        /// A chapter's card was edited.
+        CardEdited = "card_edited",
         /// A node was invited.
         Invited = "invited",
         /// An invitation was cancelled.

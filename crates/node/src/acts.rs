@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AnswerKind, AskKind, AttemptHow, AttemptResult, AuditKind, Body, Channel, ConsentState, Date, DocId, Event,
-    EventId, Evidence, Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp, SignUpOrigin,
-    Supporter, Timestamp,
+    AnswerKind, AskKind, AttemptHow, AttemptResult, AuditKind, Body, Channel, ConsentState, Date, DocId, EmailAddress,
+    Event, EventId, Evidence, Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp,
+    SignUpOrigin, Supporter, Timestamp,
 };
 use record::{Write, from_sign_up};
 use store::{
-    DocState, Edited, Loaded, NewAudit, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind, PersonRow,
-    ProposalState, Resolved, StoreError,
+    DocState, Edited, KeptAnswer, Loaded, Match, NewAudit, NewDocument, NewNote, NewTransfer, NodeKind, NoteKind,
+    PersonRow, ProposalState, Resolved, StoreError,
 };
 
 use crate::sign_up::{reaches_of, was_erased};
@@ -92,6 +92,9 @@ pub(crate) struct Plan {
     releases: Option<EventId>,
     forgets: Option<EventId>,
     audits: Vec<NewAudit>,
+    bounded: Option<(&'static str, NewAudit)>,
+    known_by: Vec<EmailAddress>,
+    answer: Option<KeptAnswer>,
 }
 
 impl Plan {
@@ -136,8 +139,28 @@ impl Plan {
         self
     }
 
+    /// With a row that others can cause as often as they like.
+    pub(crate) fn auditing_bounded(mut self, source: &'static str, said: NewAudit) -> Self {
+        self.bounded = Some((source, said));
+        self
+    }
+
+    /// Only if she is still the one whom a sign-up with these addresses is of.
+    pub(crate) fn if_known_by(mut self, emails: Vec<EmailAddress>) -> Self {
+        self.known_by = emails;
+        self
+    }
+
+    /// With an answer that is kept.
+    pub(crate) fn answering(mut self, answer: Option<KeptAnswer>) -> Self {
+        self.answer = answer;
+        self
+    }
+
     fn is_empty(&self) -> bool {
         self.writes.is_empty()
+            && self.bounded.is_none()
+            && self.answer.is_none()
             && self.transfer.is_none()
             && self.releases.is_none()
             && self.audits.is_empty()
@@ -175,7 +198,8 @@ pub(crate) fn event(at: Option<Timestamp>, by: &str, body: Body) -> Event {
 }
 
 impl Node {
-    /// Plans and commits an edit of one document.
+    /// Plans and commits an edit of one document. What is asked for on a condition that stands no more is as for a document
+    /// that is not here.
     pub(crate) fn edit(
         &self,
         document: DocId,
@@ -190,13 +214,29 @@ impl Node {
             if plan.is_empty() {
                 return Ok(());
             }
-            let Plan { writes, notes, ends, proposals, places, transfer, releases, forgets, audits } = plan;
+            let Plan {
+                writes,
+                notes,
+                ends,
+                proposals,
+                places,
+                transfer,
+                releases,
+                forgets,
+                audits,
+                bounded,
+                known_by,
+                answer,
+            } = plan;
             let mut loaded = loaded;
             let stamp = self.stamp(by);
             let written = loaded.record.edit(&writes, &stamp);
             let edited = written.map(|written| Edited::new(loaded, written, stamp.actor, &settings.ladder));
             let at = stamp.at;
             let committed = self.write(Priority::Interactive, move |tx| {
+                if !known_by.is_empty() && tx.match_emails(&known_by)? != Match::Known(document) {
+                    return Err(StoreError::NotFound(document.to_string()));
+                }
                 if let Some(edited) = &edited {
                     tx.put_edit(edited)?;
                 }
@@ -213,6 +253,8 @@ impl Node {
                 releases.map_or(Ok(()), |held| tx.end_held(held, Some(document)))?;
                 forgets.map_or(Ok(()), |event| tx.forget_notes_of(event))?;
                 audits.iter().try_for_each(|said| tx.audit(said))?;
+                bounded.map_or(Ok(()), |(source, said)| tx.audit_bounded(source, &said))?;
+                answer.map_or(Ok(()), |answer| tx.keep_answer(&answer, document, at))?;
                 places.map_or(Ok(()), |chapter| tx.place(document, chapter))
             });
             match committed {
@@ -293,7 +335,7 @@ impl Node {
         let (record, written) = record::Record::create(id, Kind::Supporter, entries, &stamp);
         let new = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, &settings.ladder);
         self.write(Priority::Interactive, move |tx| {
-            if let store::Match::Known(known) = tx.match_emails(&emails)? {
+            if let Match::Known(known) = tx.match_emails(&emails)? {
                 let words = format!("somebody with this e-mail address is here already: {known}");
                 return Err(StoreError::Refused(words));
             }

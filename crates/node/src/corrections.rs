@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** only what a person changed is written; a value that came after she looked is never settled away unseen.
 
-use model::{Body, ConsentState, DocId, MoveKind, RungId, ScopeId, Supporter, TEXT_FIELDS};
+use model::{AuditKind, Body, ConsentState, DocId, MoveKind, RungId, ScopeId, Supporter, TEXT_FIELDS};
 use record::{Value, Write};
 use store::ProposalState;
 
@@ -128,7 +128,9 @@ impl Node {
         }
         let card = self.read(|read| read.card_document(chapter))?;
         let card = card.ok_or_else(|| NodeError::NotFound("card of chapter", chapter.to_string()))?;
-        self.edit(card, by, |_, _| Ok(Plan::writing(writes.clone())))
+        let fields: Vec<&str> = edits.iter().map(|(field, _)| field.as_str()).collect();
+        let said = self.audit_by(AuditKind::CardEdited, by).detail(fields.join(", "));
+        self.edit(card, by, |_, _| Ok(Plan::writing(writes.clone()).auditing(said.clone())))
     }
 }
 

@@ -78,7 +78,7 @@ pub use retire::{Receipt, Retirement, plan_retirement, refuse_retired, retire};
 pub use seal::{Passphrase, PassphraseError};
 pub use second::SecondOffer;
 pub use serving::{Serving, SyncOutcome};
-pub use sign_up::{Posted, SignedUp};
+pub use sign_up::{Came, Posted, SignedUp};
 pub use transfers::{TransferAsked, TransferDraft};
 pub use users::{Second, TOKEN_LIFE_MS};
 

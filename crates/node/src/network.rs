@@ -107,7 +107,7 @@ impl Node {
         let (record, written) = Record::create(card, Kind::ChapterCard, entries, &stamp);
         let ladder = self.read(|read| read.settings())?.ladder;
         let new = NewDocument::new(card, Kind::ChapterCard, &record, written, stamp.actor, &ladder);
-        let draft = draft.clone();
+        let (draft, said) = (draft.clone(), NewAudit::new(AuditKind::ChapterAdded, stamp.at).by(by));
         self.write(Priority::Interactive, move |tx| {
             tx.add_chapter(&NewChapter {
                 scope,
@@ -119,6 +119,7 @@ impl Node {
                 at: stamp.at,
             })?;
             tx.insert_document(&new, &[ScopeId::NETWORK], DocState::Live)?;
+            tx.audit(&said.detail(draft.slug.as_str()))?;
             tx.publish_territories(version + 1, &body, stamp.at)
         })?;
         Ok(scope)
@@ -131,14 +132,18 @@ impl Node {
     /// When it was closed, or the territories can't be made.
     pub fn change_chapter(
         &self,
-        chapter: ScopeId,
+        chapter: &ChapterRow,
         state: ChapterState,
         territories: impl FnOnce(u64, Option<String>) -> Result<String, NodeError>,
+        by: &str,
     ) -> Result<(), NodeError> {
         let (version, body) = self.read(|read| read.territories())?;
-        let (body, at) = (territories(version + 1, body)?, draw::now());
+        let (body, at, scope) = (territories(version + 1, body)?, draw::now(), chapter.scope);
+        let said = NewAudit::new(AuditKind::ChapterChanged, at).by(by);
+        let said = said.detail(format!("{}: {}", chapter.slug, state.word()));
         self.write(Priority::Interactive, move |tx| {
-            tx.set_chapter_state(chapter, state)?;
+            tx.set_chapter_state(scope, state)?;
+            tx.audit(&said)?;
             tx.publish_territories(version + 1, &body, at)
         })
     }

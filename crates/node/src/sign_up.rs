@@ -1,14 +1,15 @@
 //! Taking sign-ups at a hub: one by one from a form, or many from a file.
 //!
-//! **Invariant:** whether somebody is known is decided inside the writer's transaction. A form adds, it never rewrites:
-//! for someone who is known it adds a sign-up event, and every posted value waits as a proposal.
+//! **Invariants:** whether somebody is known is decided inside the writer's transaction. A form adds, it never rewrites:
+//! for someone who is known it adds a sign-up event, and every posted value waits as a proposal. One sign-up is one commit,
+//! with the answer that is kept for it, whether she is known, new or held: how long it takes does not say which.
 
 use model::{
-    AuditKind, Body, ConsentState, DocId, Event, EventId, Kind, Ladder, PlacementFact, Sender, SignUp, SignUpOrigin,
-    Supporter, Timestamp,
+    AuditKind, Body, ConsentState, DocId, EmailAddress, Event, EventId, Kind, Ladder, PlacementFact, Sender, SignUp,
+    SignUpOrigin, Supporter, Timestamp,
 };
 use record::{Record, from_sign_up, proposals_of};
-use store::{DocState, HeldSignUp, HeldWhy, Match, NewAudit, NewDocument, NewProposal, StoreError, Tx};
+use store::{DocState, HeldSignUp, KeptAnswer, Match, NewAudit, NewDocument, NewProposal, StoreError, Tx};
 
 use crate::acts::Plan;
 use crate::{Node, NodeError, Priority, draw};
@@ -18,7 +19,7 @@ const GROUP: usize = 500;
 /// The most sign-up events that one record takes, and the most values that wait for one person: a form is open to the
 /// world, and must not be able to fill somebody's record until her own chapter can't write it.
 const REPEATS_MAX: usize = 50;
-/// Who writes what a form brings.
+/// Who writes what a form brings, and what bounds the rows of what came to nothing.
 const FORM: &str = "sign-up";
 
 /// A sign-up with where it belongs.
@@ -46,45 +47,81 @@ pub struct SignedUp {
 /// A new record that waits for its transaction.
 struct Prepared {
     document: NewDocument,
-    emails: Vec<model::EmailAddress>,
+    emails: Vec<EmailAddress>,
     /// What an import must not bring back.
     refused_if_erased: Vec<String>,
     chapter: Option<model::ScopeId>,
     receipt: EventId,
 }
 
-/// A sign-up's own id and when it was posted.
-type Came = (EventId, Timestamp);
+/// A sign-up that came: drawn before it is stored, so that its answer can be made and kept with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Came {
+    /// Its own id.
+    pub receipt: EventId,
+    /// When it was posted.
+    pub at: Timestamp,
+}
 
-fn comes_now() -> Came {
-    (draw::event_id(), draw::now())
+impl Came {
+    /// One that comes now.
+    pub fn now() -> Self {
+        Self { receipt: draw::event_id(), at: draw::now() }
+    }
+}
+
+/// What else is done in the transaction of a sign-up of somebody who is known.
+#[derive(Clone, Default)]
+struct Beside {
+    /// That she is known by them still; nothing: that was decided.
+    known_by: Vec<EmailAddress>,
+    /// What is said of a sign-up that was held until now.
+    released: Option<NewAudit>,
+    /// What is answered to a repetition.
+    answer: Option<KeptAnswer>,
 }
 
 impl Node {
-    /// Takes one sign-up.
+    /// Takes one sign-up; what it is answered is kept with it, if that is given.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn sign_up(&self, posted: &Posted) -> Result<SignedUp, NodeError> {
+    pub fn sign_up(&self, posted: &Posted, came: Came, answer: Option<KeptAnswer>) -> Result<SignedUp, NodeError> {
         let ladder = self.read(|read| read.settings())?.ladder;
-        let prepared = self.prepare(posted, comes_now(), &ladder);
-        let (person, receipt) = (prepared.document.id, prepared.receipt);
-        match self.write(Priority::Interactive, move |tx| insert_unless_known(tx, &prepared))? {
-            Inserted::New => Ok(SignedUp { person, receipt, new: true }),
-            Inserted::Known(known) => self.sign_up_again(known, posted, comes_now(), None),
+        // Made for who is known, too: neither is answered sooner.
+        let prepared = self.prepare(posted, came, &ladder);
+        let emails = &posted.sign_up.emails;
+        if let Match::Known(known) = self.read(|read| read.match_emails(emails))? {
+            let beside = Beside { known_by: emails.clone(), answer: answer.clone(), ..Beside::default() };
+            match self.sign_up_again(known, posted, came, &beside) {
+                // Meanwhile it is somebody else, or nobody: that is decided below.
+                Err(NodeError::Store(StoreError::NotFound(_))) => {}
+                other => return other,
+            }
+        }
+        let (person, kept) = (prepared.document.id, answer.clone());
+        let inserted = self.write(Priority::Interactive, move |tx| {
+            let inserted = insert_unless_known(tx, &prepared)?;
+            if let (Inserted::New, Some(kept)) = (&inserted, &kept) {
+                tx.keep_answer(kept, person, came.at)?;
+            }
+            Ok(inserted)
+        })?;
+        match inserted {
+            Inserted::New => Ok(SignedUp { person, receipt: came.receipt, new: true }),
+            // She came while this was looked at.
+            Inserted::Known(known) => self.sign_up_again(known, posted, came, &Beside { answer, ..Beside::default() }),
             Inserted::Erased(at) => Err(was_erased(at)),
         }
     }
 
-    /// Holds a sign-up for a person to look at; gives its id. It is answered as any other.
+    /// Holds a sign-up for a person to look at. It is answered as any other, and what it is answered is kept with it, if
+    /// that is given.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn hold_sign_up(&self, sign_up: &SignUp, origin: SignUpOrigin, why: HeldWhy) -> Result<EventId, NodeError> {
-        let (receipt, at) = comes_now();
-        let held = HeldSignUp { receipt, at, why, origin, sign_up: sign_up.clone() };
-        self.write(Priority::Interactive, move |tx| tx.hold(&held))?;
-        Ok(receipt)
+    pub fn hold_sign_up(&self, held: HeldSignUp, answer: Option<KeptAnswer>) -> Result<(), NodeError> {
+        self.write(Priority::Interactive, move |tx| tx.hold(&held, answer.as_ref()))
     }
 
     /// Lets a held sign-up through: what would have been done when it was posted is done now, with the time of then. It is
@@ -94,7 +131,7 @@ impl Node {
     /// When it is not held any more, or the database fails.
     pub fn release_held(&self, held: &HeldSignUp, placement: PlacementFact, by: &str) -> Result<SignedUp, NodeError> {
         let posted = Posted { sign_up: held.sign_up.clone(), origin: held.origin, placement };
-        let came = (held.receipt, held.at);
+        let came = Came { receipt: held.receipt, at: held.at };
         let ladder = self.read(|read| read.settings())?.ladder;
         let prepared = self.prepare(&posted, came, &ladder);
         let (person, receipt) = (prepared.document.id, held.receipt);
@@ -110,7 +147,10 @@ impl Node {
         })?;
         match inserted {
             Inserted::New => Ok(SignedUp { person, receipt, new: true }),
-            Inserted::Known(known) => self.sign_up_again(known, &posted, came, Some(said.about(known))),
+            Inserted::Known(known) => {
+                let beside = Beside { released: Some(said.about(known)), ..Beside::default() };
+                self.sign_up_again(known, &posted, came, &beside)
+            }
             Inserted::Erased(at) => Err(was_erased(at)),
         }
     }
@@ -155,7 +195,7 @@ impl Node {
             for ((inserted, person, receipt), posted) in outcomes.into_iter().zip(group) {
                 done.push(match inserted {
                     Inserted::New => Ok(SignedUp { person, receipt, new: true }),
-                    Inserted::Known(known) => self.sign_up_again(known, posted, comes_now(), None),
+                    Inserted::Known(known) => self.sign_up_again(known, posted, Came::now(), &Beside::default()),
                     Inserted::Erased(at) => Err(was_erased(at)),
                 });
             }
@@ -170,7 +210,7 @@ impl Node {
         let shares = group.chunks(group.len().div_ceil(cores).max(1));
         std::thread::scope(|scope| {
             let prepare = |share: &[Posted]| {
-                share.iter().map(|posted| self.prepare(posted, comes_now(), ladder)).collect::<Vec<_>>()
+                share.iter().map(|posted| self.prepare(posted, Came::now(), ladder)).collect::<Vec<_>>()
             };
             let threads: Vec<_> = shares.map(|share| scope.spawn(move || prepare(share))).collect();
             threads
@@ -189,7 +229,7 @@ impl Node {
     }
 
     /// Makes the record of somebody who is new, outside of any transaction.
-    fn prepare(&self, posted: &Posted, (receipt, at): Came, ladder: &Ladder) -> Prepared {
+    fn prepare(&self, posted: &Posted, Came { receipt, at }: Came, ladder: &Ladder) -> Prepared {
         let stamp = self.stamp(FORM);
         let event = |body| Event { id: draw::event_id(), at, by: None, body };
         let signed_up = Event { id: receipt, ..event(sign_up_body(posted)) };
@@ -214,26 +254,29 @@ impl Node {
         Prepared { document, emails, refused_if_erased, chapter: posted.placement.chapter, receipt }
     }
 
-    /// Somebody who is known: one more event and no other key; what was posted waits. `released` is said of a sign-up that
-    /// was held until now.
+    /// Somebody who is known: one more event and no other key; what was posted waits.
     fn sign_up_again(
         &self,
         person: DocId,
         posted: &Posted,
-        (receipt, at): Came,
-        released: Option<NewAudit>,
+        Came { receipt, at }: Came,
+        beside: &Beside,
     ) -> Result<SignedUp, NodeError> {
         let signed_up = Event { id: receipt, at, by: None, body: sign_up_body(posted) };
-        let ends = |plan: Plan| match &released {
-            Some(said) => plan.releasing(receipt).auditing(said.clone()),
-            None => plan,
+        let left_out = NewAudit::new(AuditKind::SignUpLeftOut, draw::now()).about(person).number(1);
+        let ends = |plan: Plan| {
+            let plan = plan.if_known_by(beside.known_by.clone()).answering(beside.answer.clone());
+            match &beside.released {
+                Some(said) => plan.releasing(receipt).auditing(said.clone()),
+                None => plan,
+            }
         };
         let values = proposals_of(&posted.sign_up);
         let waiting = self.read(|read| read.proposals(Some(person)))?.len();
         self.edit(person, FORM, |loaded, shown| {
             let sign_ups = shown.events.iter().filter(|event| matches!(event.body, Body::SignUp { .. })).count();
             if sign_ups >= REPEATS_MAX || waiting >= REPEATS_MAX {
-                return Ok(ends(Plan::default()));
+                return Ok(ends(Plan::default().auditing_bounded(FORM, left_out.clone())));
             }
             let news = values.iter().filter(|(key, value)| !stands(loaded, shown, key, value));
             let proposals = news.map(|(key, value)| NewProposal {

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use model::{AuditKind, Digest, DocId, Login, Role};
-use store::{NodeKind, Token};
+use store::{NewAudit, NodeKind, StoreError, Token, Tx};
 
 use crate::logins::{drawn_secret, kept_of, use_up};
 use crate::password::Password;
@@ -35,6 +35,13 @@ pub(crate) fn may_be_a_login(login: &Login) -> Result<(), NodeError> {
         return Err(NodeError::Refused(format!("a login can't begin with {TOKEN_BY}: that is how tokens are named")));
     }
     Ok(())
+}
+
+/// Ends the tokens that a login has made and may not have made any more, each with a row that begins like `said`.
+fn end_tokens(tx: &Tx<'_>, name: &str, said: &NewAudit) -> Result<Vec<String>, StoreError> {
+    let ended = tx.end_tokens_of(name)?;
+    ended.iter().try_for_each(|token| tx.audit(&said.clone().detail(format!("{token}, made by {name}"))))?;
+    Ok(ended)
 }
 
 impl Node {
@@ -96,16 +103,33 @@ impl Node {
         })
     }
 
-    /// Removes a login: its sessions end at once. Blocks.
+    /// Gives a login another role: its sessions end, and tokens that it has made and that may do more. Gives the names of
+    /// those. Blocks.
+    ///
+    /// # Errors
+    /// When there is no such login, no such role here, or nobody would be left who is an administrator.
+    pub fn set_role(&self, login: &Login, role: Role, by: &str) -> Result<Vec<String>, NodeError> {
+        self.known_role(role)?;
+        let name = login.to_string();
+        let [said, ended] = [AuditKind::RoleChanged, AuditKind::TokenEnded].map(|what| self.audit_by(what, by));
+        self.write(Priority::Interactive, move |tx| {
+            let was = tx.set_role(&name, role)?;
+            tx.audit(&said.detail(format!("{name} from {} to {}", was.word(), role.word())))?;
+            end_tokens(tx, &name, &ended)
+        })
+    }
+
+    /// Removes a login: its sessions end at once, and the tokens that it has made. Gives the names of those. Blocks.
     ///
     /// # Errors
     /// When there is no such login.
-    pub fn remove_user(&self, login: &Login, by: &str) -> Result<(), NodeError> {
+    pub fn remove_user(&self, login: &Login, by: &str) -> Result<Vec<String>, NodeError> {
         let (name, at) = (login.to_string(), draw::now());
-        let said = self.audit_by(AuditKind::UserRemoved, by).detail(name.as_str());
+        let [said, ended] = [AuditKind::UserRemoved, AuditKind::TokenEnded].map(|what| self.audit_by(what, by));
         self.write(Priority::Interactive, move |tx| {
             tx.remove_user(&name, at)?;
-            tx.audit(&said)
+            tx.audit(&said.detail(name.as_str()))?;
+            end_tokens(tx, &name, &ended)
         })
     }
 
@@ -119,7 +143,8 @@ impl Node {
         let (created, hash) = (draw::now(), crate::logins::hash_of(&text));
         let name = name.to_string();
         let said = self.audit_by(AuditKind::TokenMade, by).detail(format!("{name} as {}", role.word()));
-        let token = Token { name, role, created, expires: created.plus_millis(life_ms), used: None };
+        let (made_by, expires) = (by.to_owned(), created.plus_millis(life_ms));
+        let token = Token { name, role, made_by, created, expires, used: None };
         let kept = token.clone();
         self.write(Priority::Interactive, move |tx| {
             tx.add_token(&hash, &kept)?;
@@ -254,7 +279,14 @@ impl Node {
     /// # Errors
     /// When the person is not here.
     pub fn tie_login(&self, who: &Who, person: Option<DocId>) -> Result<(), NodeError> {
-        let name = who.by.clone();
-        self.write(Priority::Interactive, move |tx| tx.tie_user(&name, person))
+        let (name, said) = (who.by.clone(), self.audit_by(AuditKind::LoginTied, &who.by));
+        let said = match person {
+            Some(person) => said.about(person),
+            None => said.detail("to nobody"),
+        };
+        self.write(Priority::Interactive, move |tx| {
+            tx.tie_user(&name, person)?;
+            tx.audit(&said)
+        })
     }
 }

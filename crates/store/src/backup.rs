@@ -10,6 +10,7 @@ use rusqlite::{OpenFlags, Params, params};
 
 use crate::error::During as _;
 use crate::ledger::{Line, make_ledger, read_ledger};
+use crate::let_in::{Doors, LetIn};
 use crate::node_row::NodeRow;
 use crate::open::{connect, file, migrate, private_file, version};
 use crate::writer::Writer;
@@ -33,6 +34,9 @@ pub struct Restored {
     pub made: Option<Timestamp>,
     /// Where the database is that stood there before.
     pub before: Option<PathBuf>,
+    /// Who is let in as it was then, where no database of this node stood there that could be read; none: who is let in stays
+    /// as it was in that one.
+    pub let_in: Option<LetIn>,
 }
 
 impl Store {
@@ -63,7 +67,8 @@ impl Store {
         fs::File::open(fresh).and_then(|copy| copy.sync_all()).map_err(file("write", fresh))
     }
 
-    /// Puts a backup into a directory that nobody serves. A database that stands there is kept beside it.
+    /// Puts a backup into a directory that nobody serves. A database that stands there is kept beside it, and who is let in
+    /// stays as it says.
     ///
     /// # Errors
     /// When the file is not a sound database of this kind of node: nothing was changed then.
@@ -88,10 +93,13 @@ impl Store {
             }
         }
         private_file(&fresh)?;
+        let path = directory.join(DATABASE_FILE);
+        let there = path.exists();
+        let stood = Doors::of(&path);
         let prepared = copy_bytes(backup, &fresh)
             .and_then(|()| prepare(&fresh, backup, (wanted, incarnation), &ledger, audit))
-            .and_then(|prepared| take_back_invites(&fresh, at).map(|()| prepared));
-        let (node, made) = match prepared {
+            .and_then(|prepared| Ok((prepared, shut_doors(&fresh, stood.as_ref(), at)?)));
+        let ((node, made), let_in) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 // Half of a backup is worth nothing; the error says what is wrong with the whole.
@@ -99,8 +107,6 @@ impl Store {
                 return Err(error);
             }
         };
-        let path = directory.join(DATABASE_FILE);
-        let there = path.exists();
         if there {
             // What its log holds goes into the file. One that can't be opened is kept with its log as it is.
             drop(connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|old| {
@@ -119,7 +125,7 @@ impl Store {
         fs::rename(&fresh, &path).map_err(file("move into place", &path))?;
         make_ledger(directory)?;
         fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(file("write", directory))?;
-        Ok(Restored { node, made, before })
+        Ok(Restored { node, made, before, let_in })
     }
 }
 
@@ -173,9 +179,13 @@ pub(crate) fn prepare(
     })
 }
 
-fn take_back_invites(fresh: &Path, at: Timestamp) -> Result<(), StoreError> {
+/// What would let in again whom nobody wants in: invitations that somebody may have used since, nodes and logins.
+fn shut_doors(fresh: &Path, stood: Option<&Doors>, at: Timestamp) -> Result<Option<LetIn>, StoreError> {
     let connection = connect(fresh, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    Writer::new(connection).commit(|tx| tx.cancel_open_invites(at))
+    Writer::new(connection).commit(|tx| {
+        tx.cancel_open_invites(at)?;
+        tx.keep_doors(stood, at)
+    })
 }
 
 fn beside(path: &Path, extension: &str) -> PathBuf {

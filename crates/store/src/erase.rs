@@ -195,10 +195,14 @@ impl Tx<'_> {
             // Only this record of hers goes: what is kept about her here stays with her, and she may be on a list.
             self.move_private(row.id, anew)?;
         } else {
-            let key = self.proof_key()?;
-            for reach in self.reaches_of(row.id)? {
+            let (key, reaches) = (self.proof_key()?, self.reaches_of(row.id)?);
+            for reach in &reaches {
                 let sql = "INSERT OR REPLACE INTO fingerprint (hash, at) VALUES (?, ?)";
-                self.run("keep a hash", sql, params![key.fingerprint(&reach), at.as_millis()])?;
+                self.run("keep a hash", sql, params![key.fingerprint(reach), at.as_millis()])?;
+            }
+            let dropped = self.drop_held_of(&reaches)?;
+            if dropped > 0 {
+                self.audit(&NewAudit::new(AuditKind::SignUpDropped, at).about(id).number(dropped))?;
             }
         }
         self.forget(&row, id, Keep::Nothing)?;

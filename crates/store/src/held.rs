@@ -1,13 +1,14 @@
 //! Sign-ups that are held for review.
 //!
 //! **Invariants:** what is held is in no figure, no chapter and no feed, and nobody is found by it; it stays until a person
-//! lets it through or drops it. It ends in the transaction of the sign-up that it becomes, so it becomes one at most.
+//! lets it through or drops it, or somebody is deleted who has an e-mail address or a number of it. It ends in the transaction
+//! of the sign-up that it becomes, so it becomes one at most.
 
 use model::{DocId, EventId, SignUp, SignUpOrigin, Timestamp};
 use rusqlite::{Params, params};
 
 use crate::rows::one_named;
-use crate::{Read, StoreError, Tx};
+use crate::{KeptAnswer, Read, StoreError, Tx};
 
 /// Why a sign-up is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,16 +114,19 @@ impl Read<'_> {
 }
 
 impl Tx<'_> {
-    /// Holds a sign-up.
+    /// Holds a sign-up, with the answer that is kept for its repetition, if one is.
     ///
     /// # Errors
     /// When rows can't be written.
-    pub fn hold(&self, held: &HeldSignUp) -> Result<(), StoreError> {
+    pub fn hold(&self, held: &HeldSignUp, answer: Option<&KeptAnswer>) -> Result<(), StoreError> {
         let body = serde_json::to_string(&held.sign_up).map_err(|_| StoreError::Corrupt("sign-up"))?;
-        let sql = "INSERT INTO held_sign_up (receipt, at, why, origin, body) VALUES (?, ?, ?, ?, ?)";
-        let (why, origin) = (held.why.word(), held.origin.word());
-        let row = params![held.receipt.as_bytes(), held.at.as_millis(), why, origin, body];
-        self.run("hold a sign-up", sql, row).map(drop)
+        let sql = "INSERT INTO held_sign_up (receipt, at, why, origin, body, answer) VALUES (?, ?, ?, ?, ?, ?)";
+        let (why, origin, at) = (held.why.word(), held.origin.word(), held.at.as_millis());
+        let row = params![held.receipt.as_bytes(), at, why, origin, body, answer.map(|answer| answer.key)];
+        self.run("hold a sign-up", sql, row)?;
+        let Some(KeptAnswer { key, request, body }) = answer else { return Ok(()) };
+        let sql = "INSERT OR IGNORE INTO answer (key, request, body, at) VALUES (?, ?, ?, ?)";
+        self.run("keep an answer", sql, params![key, request, body, at]).map(drop)
     }
 
     /// A held sign-up is held no more: it is this person's now, or was dropped. An answer that was kept for its repetition
@@ -149,20 +153,17 @@ impl Tx<'_> {
         }
     }
 
-    /// Keeps the answer to a sign-up that is held, so that a repeated request gets the same one.
-    ///
-    /// # Errors
-    /// When rows can't be written.
-    pub fn keep_held_answer(
-        &self,
-        (key, request): (&[u8; 32], &[u8; 32]),
-        body: &str,
-        receipt: EventId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO answer (key, request, body, at) VALUES (?, ?, ?, ?)";
-        self.run("keep an answer", sql, params![key, request, body, at.as_millis()])?;
-        let sql = "UPDATE held_sign_up SET answer = ? WHERE receipt = ?";
-        self.run("keep an answer", sql, params![key, receipt.as_bytes()]).map(drop)
+    /// Drops what is held with one of these e-mail addresses or numbers; gives how many that were.
+    pub(crate) fn drop_held_of(&self, reaches: &[String]) -> Result<u64, StoreError> {
+        let sql = "SELECT receipt FROM held_sign_up h WHERE EXISTS (SELECT 1 FROM json_each(h.body, '$.emails') WHERE value = ?1)
+                   OR EXISTS (SELECT 1 FROM json_each(h.body, '$.phones') WHERE value = ?1)";
+        let mut count = 0;
+        for reach in reaches {
+            for receipt in self.all("look for what is held", sql, params![reach], |row| row.get(0))? {
+                self.end_held(EventId::from_bytes(receipt), None)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 }

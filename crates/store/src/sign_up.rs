@@ -1,5 +1,7 @@
 //! Matching sign-ups with who is known, and answers that were given before.
 
+use std::fmt;
+
 use model::{DocId, EmailAddress, Timestamp};
 use rusqlite::params;
 
@@ -23,6 +25,23 @@ pub enum Answered {
     Same(String),
     /// To another request: the key is used twice.
     Other,
+}
+
+/// An answer that is kept with what it answers, so that a repeated request gets the same one.
+#[derive(Clone)]
+pub struct KeptAnswer {
+    /// SHA-256 of the idempotency key.
+    pub key: [u8; 32],
+    /// SHA-256 of the request's body.
+    pub request: [u8; 32],
+    /// What is answered.
+    pub body: String,
+}
+
+impl fmt::Debug for KeptAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeptAnswer({} bytes)", self.body.len())
+    }
 }
 
 impl Read<'_> {
@@ -70,15 +89,9 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// When rows can't be written.
-    pub fn keep_answer(
-        &self,
-        (key, request): (&[u8; 32], &[u8; 32]),
-        body: &str,
-        person: DocId,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub fn keep_answer(&self, answer: &KeptAnswer, person: DocId, at: Timestamp) -> Result<(), StoreError> {
         let sql = "INSERT OR IGNORE INTO answer (key, request, body, document, at) VALUES (?, ?, ?, ?, ?)";
-        let row = params![key, request, body, self.document_row(person)?, at.as_millis()];
+        let row = params![answer.key, answer.request, answer.body, self.document_row(person)?, at.as_millis()];
         self.run("keep an answer", sql, row).map(drop)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use model::{Digest, DocId, Role, Timestamp};
+use model::{Digest, DocId, Right, Role, Timestamp};
 use rusqlite::types::Type;
 use rusqlite::{Row, params};
 
@@ -51,6 +51,8 @@ pub struct Token {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Who made it: a login, or how whoever it was called herself. It goes with that login.
+    pub made_by: String,
     /// Since when it is there.
     pub created: Timestamp,
     /// Until when it is good.
@@ -63,7 +65,7 @@ const USERS: &str = "SELECT u.name, u.role, u.password, u.totp, u.recovery, d.do
   coalesce(u.failed, 0), u.created, (SELECT count(*) FROM session s WHERE s.user = u.id),
   (SELECT max(seen) FROM session s WHERE s.user = u.id)
   FROM user u LEFT JOIN document d ON d.id = u.supporter WHERE u.removed IS NULL";
-const TOKENS: &str = "SELECT name, role, created, expires, used FROM api_token";
+const TOKENS: &str = "SELECT name, role, created, expires, used, made_by FROM api_token";
 
 /// The role of a column.
 pub(crate) fn read_role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
@@ -96,6 +98,7 @@ fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
         created: at(row, 2)?,
         expires: at(row, 3)?,
         used: row.get::<_, Option<i64>>(4)?.map(Timestamp::from_millis),
+        made_by: row.get(5)?,
     })
 }
 
@@ -183,6 +186,43 @@ impl Tx<'_> {
         one_login(name, self.run("remove a login", sql, params![at.as_millis(), name])?)
     }
 
+    /// Gives a login another role and ends its sessions; gives the role that it had.
+    ///
+    /// # Errors
+    /// When there is no such login, or nobody would be left who is an administrator.
+    pub fn set_role(&self, name: &str, role: Role) -> Result<Role, StoreError> {
+        let users = self.users()?;
+        let user = users.iter().find(|user| user.name == name);
+        let was = user.ok_or_else(|| StoreError::Unknown("login", name.to_owned()))?.role;
+        let other = |user: &User| user.role == Role::Administrator && user.name != name;
+        if was == Role::Administrator && role != Role::Administrator && !users.iter().any(other) {
+            let words = format!("{name} is the last administrator here: make somebody else one first");
+            return Err(StoreError::Refused(words));
+        }
+        self.end_sessions(name, None)?;
+        let sql = "UPDATE user SET role = ? WHERE name = ? AND removed IS NULL";
+        one_login(name, self.run("change a role", sql, params![role.word(), name])?)?;
+        Ok(was)
+    }
+
+    /// Removes the tokens that a login has made and that may do what it may not; of a removed one, all of them. Gives their
+    /// names.
+    ///
+    /// # Errors
+    /// When rows can't be written.
+    pub fn end_tokens_of(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        let role = self.user(name)?.map(|user| user.role);
+        let within = |token: &Token| {
+            let both = |role: Role| Right::ALL.iter().all(|right| !token.role.may(*right) || role.may(*right));
+            role.is_some_and(both)
+        };
+        let hers = |token: &Token| token.made_by.eq_ignore_ascii_case(name);
+        let beyond = self.tokens()?.into_iter().filter(|token| hers(token) && !within(token));
+        let names: Vec<String> = beyond.map(|token| token.name).collect();
+        names.iter().try_for_each(|name| self.remove_token(name))?;
+        Ok(names)
+    }
+
     /// Notes how often it failed to log in by this name; nothing for a name that nobody has.
     ///
     /// # Errors
@@ -246,8 +286,10 @@ impl Tx<'_> {
     /// # Errors
     /// When there is one of this name.
     pub fn add_token(&self, hash: &Digest, token: &Token) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO api_token (hash, name, role, created, expires) VALUES (?, ?, ?, ?, ?)";
-        let row = params![hash.0, token.name, token.role.word(), token.created.as_millis(), token.expires.as_millis()];
+        let sql =
+            "INSERT OR IGNORE INTO api_token (hash, name, role, made_by, created, expires) VALUES (?, ?, ?, ?, ?, ?)";
+        let (created, expires) = (token.created.as_millis(), token.expires.as_millis());
+        let row = params![hash.0, token.name, token.role.word(), token.made_by, created, expires];
         match self.run("add a token", sql, row)? {
             0 => Err(StoreError::Taken("token", token.name.clone())),
             _ => Ok(()),

@@ -23,6 +23,7 @@ mod when;
 pub use forms::Form;
 pub use guard::{BODY_BYTES_MAX, Rules, SecondFactor, Visitor, guarded};
 pub use json::{chapter_json, event_json, person_json, status_json};
+pub use people::{Span, people_json};
 pub use problem::{Problem, WebError, blocking, html};
 pub use proxies::Proxies;
 pub use routes::{Access, Pages, Route};

@@ -6,6 +6,8 @@ mod list;
 mod person;
 mod words;
 
+pub use list::{Span, people_json};
+
 use model::{DocId, Right};
 use node::{Node, NodeError, Who};
 use store::{PersonRow, StoreError};

@@ -170,7 +170,7 @@ fn refuse(request: &Request, problem: Problem) -> Response {
     if is_program(request) { problem.into_response() } else { WebError(problem).into_response() }
 }
 
-fn may_not(role: Role, right: Right) -> Problem {
+pub(crate) fn may_not(role: Role, right: Right) -> Problem {
     let words =
         format!("your role here, {}, may not {}: ask an administrator of this node", role.word(), right.words());
     Problem::new(StatusCode::FORBIDDEN, "not_allowed", words)

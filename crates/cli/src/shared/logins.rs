@@ -43,7 +43,17 @@ pub enum User {
         #[arg(long)]
         without_second_factor: bool,
     },
-    /// Remove a login: its sessions end at once. What it did keeps its name
+    /// Give a login another role; its sessions end, and tokens that it made and that may do more
+    #[command(
+        after_help = "The last administrator stays one: make somebody else one first.\n\nExample:\n  user role ana reader"
+    )]
+    Role {
+        /// The name
+        name: String,
+        /// What it may do from now on
+        role: RoleWord,
+    },
+    /// Remove a login: its sessions end at once, and the tokens that it made. What it did keeps its name
     #[command(after_help = "Example:\n  user remove ana")]
     Remove {
         /// The name
@@ -93,13 +103,28 @@ pub(super) fn user(node: &Node, command: &User, out: Out, by: &str) -> Result<()
             let words = format!("{login} has another password, and is logged out everywhere");
             say(out, &login, json!({}), words, drawn.then_some(&password));
         }
+        User::Role { name, role } => {
+            let login: Login = name.parse()?;
+            let ended = node.set_role(&login, role.0, by)?;
+            let made = json!({"name": login, "role": role.0, "tokens_ended": ended});
+            out.result(&made, || {
+                let words = format!("{login} is {} from now on, and is logged out everywhere", role.0.word());
+                format!("{words}{}", ended_words(&ended))
+            });
+        }
         User::Remove { name } => {
             let login: Login = name.parse()?;
-            node.remove_user(&login, by)?;
-            out.result(&json!({"name": login}), || format!("{login} can't log in any more"));
+            let ended = node.remove_user(&login, by)?;
+            let made = json!({"name": login, "tokens_ended": ended});
+            out.result(&made, || format!("{login} can't log in any more{}", ended_words(&ended)));
         }
     }
     Ok(())
+}
+
+/// Which tokens ended with what was done to a login.
+fn ended_words(tokens: &[String]) -> String {
+    if tokens.is_empty() { String::new() } else { format!(". Tokens that it made have ended: {}", tokens.join(", ")) }
 }
 
 /// The password of standard input; or one that is drawn, if nobody gives one there.
@@ -175,19 +200,20 @@ fn list_tokens(node: &Node, out: Out) -> Result<(), Failure> {
     let one = |token: &store::Token| {
         json!({
             "name": token.name, "role": token.role, "created_at": token.created, "expires": token.expires,
-            "last_used": token.used,
+            "last_used": token.used, "made_by": token.made_by,
         })
     };
     out.result(&json!({"tokens": tokens.iter().map(one).collect::<Vec<_>>()}), || {
         let row = |token: &store::Token| {
             let until = if token.expires > now { token.expires.for_people() } else { "over".to_owned() };
-            vec![token.name.clone(), token.role.word().to_owned(), until, ago(token.used, now)]
+            let role = token.role.word().to_owned();
+            vec![token.name.clone(), role, until, ago(token.used, now), token.made_by.clone()]
         };
         let rows: Vec<Vec<String>> = tokens.iter().map(row).collect();
         if rows.is_empty() {
             "no tokens".to_owned()
         } else {
-            table(&["name", "role", "good until", "last used"], &rows)
+            table(&["name", "role", "good until", "last used", "made by"], &rows)
         }
     });
     Ok(())

@@ -279,6 +279,7 @@ CREATE TABLE api_token (
   hash BLOB PRIMARY KEY,              -- SHA-256, 32 bytes
   name TEXT NOT NULL UNIQUE,
   role TEXT NOT NULL CHECK (role = 'administrator' OR role = 'staff' OR role = 'viewer' OR role = 'organiser' OR role = 'reader' OR role = 'caller'),
+  made_by TEXT NOT NULL,              -- login, or how whoever made it called herself: it goes with that login
   created INTEGER NOT NULL,           -- Unix ms
   expires INTEGER NOT NULL,           -- Unix ms
   used INTEGER                        -- Unix ms, to the minute; NULL: never

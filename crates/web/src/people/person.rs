@@ -426,7 +426,12 @@ fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(
             node.settle_conflict(person, field, form.raw("value").unwrap_or_default(), Some(&seen), by)?;
         }
         "proposals" => {
-            let proposal = node.read(|read| read.proposal(form.get("proposal").unwrap_or_default()))?;
+            let named = form.get("proposal").unwrap_or_default();
+            let (proposal, her) = node.read(|read| Ok((read.proposal(named)?, read.person(person)?.supporter)))?;
+            if !her.covers(proposal.person) {
+                // Of somebody else: as if there were none.
+                return Err(NodeError::NotFound("open proposal", named.to_owned()).into());
+            }
             let state = if form.get("do") == Some("take") { ProposalState::Taken } else { ProposalState::Dropped };
             node.end_proposal(&proposal, state, by)?;
         }
