@@ -10,7 +10,8 @@ pub(crate) const PROGRAM: Program =
 
 /// A chapter's own node: its people, its notes, its link to the network
 ///
-/// Without a command it serves, as `chapter-node serve`, and opens the pages in a browser.
+/// Without a command it serves, as `chapter-node serve`, and opens the pages in a browser; with no data yet, a page with one
+/// field for the invitation.
 #[derive(Debug, Parser)]
 #[command(name = "chapter-node", version, propagate_version = true)]
 pub(crate) struct Arguments {
@@ -23,10 +24,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Join a network with the line that it sent you
-    #[command(after_help = "Example:\n  chapter-node join chapterhouse-invite-2.3f...  --data ./la")]
+    #[command(
+        after_help = "Whoever has the line can join in your place, and every program of this machine can read arguments: better paste it when you are asked.\n\nExamples:\n  chapter-node join --data ./la\n  chapter-node join --accept-statement - < invite.txt"
+    )]
     Join {
-        /// The invitation: the line, or a link that has it behind its #
-        invite: String,
+        /// The invitation: the line, or a link that has it behind its #; - reads it from standard input, and without it you are
+        /// asked for it
+        invite: Option<String>,
         /// This node's name, if not the chapter's
         #[arg(long)]
         name: Option<String>,
@@ -46,9 +50,9 @@ pub(crate) enum Command {
         shape: InviteShape,
     },
     /// Serve pages and keep the link, in the foreground
-    #[command(after_help = "Example:\n  chapter-node serve --http 127.0.0.1:8090")]
+    #[command(after_help = "Examples:\n  chapter-node serve --http 127.0.0.1:8090\n  chapter-node serve --lan")]
     Serve {
-        /// Where pages are served [default: 127.0.0.1:8090]
+        /// Where pages are served [default: 127.0.0.1:8090, with --lan 0.0.0.0:8090]
         #[arg(long, value_name = "ADDR")]
         http: Option<String>,
         /// A host name under which a proxy with TLS serves the pages; can be given more than once
@@ -57,7 +61,7 @@ pub(crate) enum Command {
         /// A reverse proxy before the pages, as a network: its word on who asks is taken. Can be given more than once
         #[arg(long, value_name = "CIDR")]
         trusted_proxy: Vec<String>,
-        /// Open the pages to the local network
+        /// Open the pages to the local network, over TLS; somebody has to have a login
         #[arg(long)]
         lan: bool,
     },
@@ -66,7 +70,7 @@ pub(crate) enum Command {
     Sync,
     /// Leave the network: everything stays here, what the network has is frozen. Exit 3 if it can't be reached
     #[command(
-        after_help = "All nodes of the chapter are out; say it on each of them. Nothing is deleted, here or there. A new invitation of the network takes it up again.\n\nExamples:\n  chapter-node leave\n  chapter-node leave --release"
+        after_help = "All nodes of the chapter are out; say it on each of them. They exchange through the network only: `sync` each of them before. Nothing is deleted, here or there. A new invitation of the network takes it up again.\n\nExamples:\n  chapter-node leave\n  chapter-node leave --release"
     )]
     Leave {
         /// The network may go on with the people whom it has through this chapter; they stay here, too

@@ -1,54 +1,56 @@
 //! Runs the commands of `chapter-node`.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::process::Stdio;
 
 use clap::CommandFactory as _;
 use cli::{
-    Config, Failure, Globals, Out, ServePlan, Shared, find_person, life, print_invite, run_shared, runtime, serve,
-    sync, table,
+    Begun, Config, Failure, Globals, Out, ServePlan, Shared, find_person, life, print_invite, read_invite, run_shared,
+    runtime, serve, sync, table,
 };
-use node::{Accepting, ErrorKind, Invite, JoinOffer, Leaving, Node, ask_for_invite, follow, join, leave, look};
+use node::{
+    Accepting, ErrorKind, Invite, JoinOffer, Leaving, Node, PagesTls, ask_for_invite, follow, join, leave, look,
+};
 use serde_json::{Value, json};
-use store::{Filter, LeaveWord, LinkStanding, Page};
+use store::{DATABASE_FILE, Filter, LeaveWord, LinkStanding, Page};
 use web::{ago, person_json};
 
 use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
-use crate::site;
+use crate::{first_run, site};
 
+/// Where pages are served, if nothing else is said: to this machine, and with `--lan` to all that reach it.
+const HTTP: &str = "127.0.0.1:8090";
+const HTTP_LAN: &str = "0.0.0.0:8090";
 /// New people shown by `today`: what one evening of calls holds.
 const NEW_SHOWN: usize = 20;
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { globals, command } = arguments;
     let (out, by) = (Out::new(globals.json), globals.by()?);
-    let once_open = command.is_none().then_some(open_browser as fn(&str));
-    let served = Command::Serve { http: None, hosts: Vec::new(), trusted_proxy: Vec::new(), lan: false };
-    match command.unwrap_or(served) {
+    let Some(command) = command else { return open(&globals, &by) };
+    match command {
         Command::Shared(Shared::Completions { shell }) => {
             clap_complete::generate(shell, &mut Arguments::command(), PROGRAM.name, &mut std::io::stdout());
             Ok(())
         }
         Command::Join { invite, name, accept_statement } => {
-            join_network(&globals, &invite, (name.as_deref(), accept_statement), out, &by)
+            join_network(&globals, invite.as_deref(), (name.as_deref(), accept_statement), out, &by)
         }
         Command::Invite { expires, shape } => {
             let node = globals.open(PROGRAM)?;
             let invite = runtime()?.block_on(ask_for_invite(&node, life(&expires)?, &by))?;
             print_invite(&invite, shape, out)
         }
-        Command::Serve { lan: true, .. } => {
-            let words = "the pages can't be opened to the local network without TLS: they carry names and passwords";
-            let hint = "they need a proxy with TLS before them, on this machine; name its host with --host";
-            Err(Failure::refused(words).hint(hint))
-        }
-        Command::Serve { http, hosts, trusted_proxy, lan: false } => {
+        Command::Serve { http, hosts, trusted_proxy, lan } => {
             let node = globals.open(PROGRAM)?;
             let config = Config::read(node.directory())?;
-            let rules = config.rules(&hosts, &trusted_proxy, None)?;
-            let http = http.or(config.http).unwrap_or_else(|| "127.0.0.1:8090".to_owned());
+            let mut rules = config.rules(&hosts, &trusted_proxy, None)?;
+            let tls = if lan { Some(for_the_local_network(&node)?) } else { None };
+            rules.own_tls = lan;
+            // What the file says of this machine's pages is not meant for the network.
+            let (configured, default) = if lan { (None, HTTP_LAN) } else { (config.http, HTTP) };
+            let http = http.or(configured).unwrap_or_else(|| default.to_owned());
             let router = site::router(&node, rules);
-            serve(&node, ServePlan { http, grpc: None, addresses: Vec::new(), router, beside: None, once_open })
+            serve(&node, ServePlan { tls, ..ServePlan::new(http, router) })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, "the network", out),
         Command::Leave { release, offline } => {
@@ -68,29 +70,45 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-/// Opens an address as the desktop does; where there is none, a person has read it in the terminal.
-fn open_browser(address: &str) {
-    let address = address.to_owned();
-    // On a thread of its own: it may last as long as the browser is open.
-    std::thread::spawn(move || {
-        let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-        let (stdout, stderr) = (Stdio::null(), Stdio::null());
-        let opened =
-            std::process::Command::new(opener).arg(address).stdin(Stdio::null()).stdout(stdout).stderr(stderr).status();
-        if !opened.is_ok_and(|status| status.success()) {
-            Out::note("no browser could be opened here: open the address yourself");
+/// Serves to this machine and opens the pages in a browser: with no data yet, on the page for the invitation.
+fn open(globals: &Globals, by: &str) -> Result<(), Failure> {
+    let directory = globals.directory(PROGRAM)?;
+    let config = Config::read(&directory)?;
+    let rules = config.rules(&[], &[], None)?;
+    let http = config.http.unwrap_or_else(|| HTTP.to_owned());
+    let (node, begun): (Node, Option<Begun>) = if directory.join(DATABASE_FILE).exists() {
+        (globals.open(PROGRAM)?, None)
+    } else {
+        match first_run::join_on_a_page(&http, &directory, by)? {
+            Some((node, begun)) => (node, Some(begun)),
+            None => return Ok(()),
         }
-    });
+    };
+    let router = site::router(&node, rules);
+    // Whoever has joined on the page has it open.
+    let opens_browser = begun.is_none();
+    serve(&node, ServePlan { opens_browser, begun, ..ServePlan::new(http, router) })
+}
+
+/// With what pages are encrypted that leave this machine; somebody has to be able to log in before they do.
+fn for_the_local_network(node: &Node) -> Result<PagesTls, Failure> {
+    if !node.read(|read| read.has_users())? {
+        let words =
+            "the pages are not opened to the local network: nobody can log in yet, and whoever is first there could";
+        let hint = "make the first login on this machine: `chapter-node`, or `chapter-node user add NAME --role administrator`";
+        return Err(Failure::refused(words).hint(hint));
+    }
+    Ok(PagesTls::open_or_make(node.directory())?)
 }
 
 fn join_network(
     globals: &Globals,
-    invite: &str,
+    invite: Option<&str>,
     (name, accepted): (Option<&str>, bool),
     out: Out,
     by: &str,
 ) -> Result<(), Failure> {
-    let (invite, runtime): (Invite, _) = (invite.parse()?, runtime()?);
+    let (invite, runtime) = (read_invite(invite)?, runtime()?);
     let directory = globals.directory(PROGRAM)?;
     if let Ok(node) = Node::open(&directory, PROGRAM.kind) {
         let key = join_again(&node, &invite, accepted, by)?;
@@ -141,6 +159,11 @@ fn leave_network(node: &Node, leaving: Leaving<'_>, out: Out) -> Result<(), Fail
             let hint = "nothing has changed here: say it again when the network is back. If it never comes back, \
                         `leave --offline` ends it at this node";
             return Err(Failure::unreachable(format!("this chapter did not leave: {error}")).hint(hint));
+        }
+        Err(error) if error.kind() == ErrorKind::Refused && error.hint().is_none() => {
+            let hint =
+                "nothing has changed here. If the network has shut this node out, `leave --offline` ends it here";
+            return Err(Failure::from(error).hint(hint));
         }
         Err(error) => return Err(error.into()),
     };

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod commands;
+mod first_run;
 mod site;
 mod today;
 

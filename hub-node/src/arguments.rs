@@ -64,11 +64,11 @@ pub(crate) enum Command {
     Chapter(Chapter),
     /// Make this hub the child of a bigger one, by its invitation
     #[command(
-        after_help = "Everybody here is shared with it from the next exchange on; whom it places here, this hub places into its chapters.\n\nExample:\n  hub-node join chapterhouse-invite-2.3f..."
+        after_help = "Everybody here is shared with it from the next exchange on; whom it places here, this hub places into its chapters.\n\nExamples:\n  hub-node join\n  hub-node join - < invite.txt"
     )]
     Join {
-        /// The invitation
-        invite: String,
+        /// The invitation; - reads it from standard input, and without it you are asked for it
+        invite: Option<String>,
     },
     /// One full exchange with the hub above. Exit 3 if it can't be reached: nothing is lost
     #[command(after_help = "Example:\n  hub-node sync")]

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use cli::{Beside, Failure, Out, runtime};
+use cli::{Beside, Failure, Out, read_invite, runtime};
 use model::{DocId, SignUp};
-use node::{Accepting, Invite, Node, NodeError, join_parent, look};
+use node::{Accepting, Node, NodeError, join_parent, look};
 use serde_json::json;
 use store::{FROM_ABOVE, Filter, Page};
 
@@ -17,8 +17,8 @@ const PLACED_AT_ONCE: usize = 100;
 /// How long is waited after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
-pub(crate) fn join(node: &Node, invite: &str, out: Out, by: &str) -> Result<(), Failure> {
-    let (invite, runtime): (Invite, _) = (invite.parse()?, runtime()?);
+pub(crate) fn join(node: &Node, invite: Option<&str>, out: Out, by: &str) -> Result<(), Failure> {
+    let (invite, runtime) = (read_invite(invite)?, runtime()?);
     let offer = runtime.block_on(look(&invite))?;
     Out::note(&format!(
         "{} invites this hub as its chapter {}.\n\n{}\n",

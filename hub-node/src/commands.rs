@@ -40,9 +40,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let grpc = Some(pick(grpc, config.grpc, "127.0.0.1:8443"));
             let router = site::router(&node, SignUpGate::new(config.sign_up_limits), rules);
             let beside = Some(between::keep_placing(&node));
-            serve(&node, ServePlan { http, grpc, addresses, router, beside, once_open: None })
+            serve(&node, ServePlan { grpc, addresses, beside, ..ServePlan::new(http, router) })
         }
-        Command::Join { invite } => between::join(&globals.open(PROGRAM)?, &invite, out, &by),
+        Command::Join { invite } => between::join(&globals.open(PROGRAM)?, invite.as_deref(), out, &by),
         Command::Sync => sync(&globals.open(PROGRAM)?, "the hub above", out),
         Command::Chapter(command) => chapters::run(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Invite { slug, expires, address, shape } => {

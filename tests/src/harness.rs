@@ -72,7 +72,7 @@ struct Serving {
     child: Child,
     http: String,
     grpc: Option<String>,
-    set_up: Option<String>,
+    said: Value,
 }
 
 impl Node {
@@ -163,12 +163,21 @@ impl Node {
     /// # Errors
     /// When it does not say where it listens.
     pub fn serve(&mut self) -> Result<()> {
+        self.serve_with(&[])
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// As [`Node::serve`].
+    pub fn serve_with(&mut self, more: &[&str]) -> Result<()> {
         let http = format!("127.0.0.1:{}", self.ports.0);
         let grpc = format!("127.0.0.1:{}", self.ports.1);
         let mut arguments = vec!["serve", "--http", &http];
         if self.program == "hub-node" {
             arguments.extend(["--grpc", &grpc]);
         }
+        arguments.extend(more);
         if self.tell {
             say(&format!("$ {} --data {} {} &", self.program, self.data.display(), arguments.join(" ")));
         }
@@ -192,8 +201,7 @@ impl Node {
         };
         let (http, grpc) = (address("http"), address("grpc"));
         self.ports = (port(&http), port(&grpc));
-        let set_up = said["setup"].as_str().map(str::to_owned);
-        self.serving = Some(Serving { child, http: http.context("an http address")?, grpc, set_up });
+        self.serving = Some(Serving { child, http: http.context("an http address")?, grpc, said });
         Ok(())
     }
 
@@ -212,7 +220,12 @@ impl Node {
 
     /// The link for the first login, if it has printed one.
     pub fn set_up(&self) -> Option<&str> {
-        self.serving.as_ref()?.set_up.as_deref()
+        self.serving.as_ref()?.said["setup"].as_str()
+    }
+
+    /// The fingerprint of the certificate with which its pages are served, if they are.
+    pub fn certificate(&self) -> Option<&str> {
+        self.serving.as_ref()?.said["certificate"].as_str()
     }
 
     /// Somebody who works with people here, made and logged in when first asked for: staff of a hub, an organiser.

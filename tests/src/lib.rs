@@ -8,6 +8,7 @@ pub mod fuzzing;
 pub mod harness;
 pub mod http;
 pub mod isolated;
+pub mod javascript;
 pub mod logins;
 pub mod meter;
 pub mod peer;

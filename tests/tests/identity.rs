@@ -354,7 +354,7 @@ fn without_a_certificate_of_this_hub_one_may_look_and_nothing_else() {
     assert_eq!(renewed.code(), Code::PermissionDenied);
     let invited = runtime.block_on(client.invite(InviteRequest { life_ms: DAY_MS, by: String::new() })).unwrap_err();
     assert_eq!(invited.code(), Code::PermissionDenied);
-    let left = runtime.block_on(client.leave(LeaveRequest { release: true })).unwrap_err();
+    let left = runtime.block_on(client.leave(LeaveRequest { release: true, ..LeaveRequest::default() })).unwrap_err();
     assert_eq!(left.code(), Code::PermissionDenied);
 
     // A certificate of this hub's authority for a key that is in no row: who signed it says nothing.

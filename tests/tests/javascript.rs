@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use model::{ConsentState, DocId, EventId, Kind, Ladder, RungId, Timestamp};
 use record::{Record, Stamp, Value, Write, fold};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
+use tests::javascript;
 
 fn stamp(actor: u8) -> Stamp {
     Stamp { actor: [actor; 16], author: "0badcafe/lee".to_owned(), at: Timestamp::from_millis(1_000_000) }
@@ -53,29 +52,11 @@ fn brought_together() -> Record {
     fold(Some(&hub.save()), written.iter().map(|written| written.bytes.as_slice()), &heads).unwrap().0
 }
 
-/// The folder of the JavaScript, with its packages as the lock file names them.
-fn installed() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
-    let written = |file: &str| fs::metadata(folder.join(file)).and_then(|file| file.modified()).ok();
-    // npm writes this file last: without it an installation broke off, and an older one is of another lock file.
-    if written("node_modules/.package-lock.json") < written("package-lock.json") {
-        let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
-        ran(Command::new("npm").args(arguments).current_dir(&folder));
-    }
-    folder
-}
-
-fn ran(command: &mut Command) -> Output {
-    let output = command.output().expect("Node.js 18 or newer and npm are needed: apt-get install nodejs npm");
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
-
 fn seen_by_javascript(record: &Record) -> Json {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("record");
     fs::write(&file, record.save()).unwrap();
-    let output = ran(Command::new("node").arg("read.mjs").arg(&file).current_dir(installed()));
+    let output = javascript::run("read.mjs", &file, "").unwrap();
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -51,10 +51,10 @@ fn waiting(hub: &Node) -> Vec<String> {
     names
 }
 
-/// The rows of a node's audit log about leaving.
-fn left_rows(node: &Node) -> usize {
+/// How many rows of a node's audit log are of a kind.
+fn rows(node: &Node, what: &str) -> usize {
     let log = node.json(&["audit"]).unwrap();
-    log["audit"].as_array().unwrap().iter().filter(|row| row["what"] == "left_network").count()
+    log["audit"].as_array().unwrap().iter().filter(|row| row["what"] == what).count()
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_chapter_that_leaves_goes_on_and_the_hub_keeps_a_frozen_copy_until_it_is_bac
     let left = la.json(&["leave", "--by", "lee"]).unwrap();
     assert_eq!((&left["network"], &left["told"]), (&"Test".into(), &true.into()), "{left}");
     assert_eq!(la.json(&["leave"]).unwrap()["left"], left["left"], "said again, it is the same day");
-    assert_eq!((left_rows(&hub), left_rows(&la)), (1, 1));
+    assert_eq!((rows(&hub, "left_network"), rows(&la, "left_network")), (1, 1));
 
     // Every node of the chapter is out, and is told why.
     let detail = until("the second node is told", || {
@@ -173,10 +173,28 @@ fn nothing_changes_when_the_hub_can_not_be_told_unless_somebody_says_so() {
     assert_eq!(la.json(&["leave", "--offline"]).unwrap()["told"], false);
     assert_eq!(la.json(&["status"]).unwrap()["links"][0]["state"], "left");
     hub.serve().unwrap();
-    assert_eq!((chapter(&hub, "la")["state"].as_str().unwrap(), supporters(&hub)), ("open", 1));
-    // It can be said later.
+    sign_up(&hub, "Nora");
+    assert_eq!((chapter(&hub, "la")["state"].as_str().unwrap(), supporters(&hub)), ("open", 2));
+    // It can be said later. Whom the chapter never heard of does not stay with it: nobody there would call her.
     la.run(&["leave"]).unwrap();
-    assert_eq!((chapter(&hub, "la")["state"].as_str().unwrap(), supporters(&hub)), ("left", 0));
+    assert_eq!((chapter(&hub, "la")["state"].as_str().unwrap(), supporters(&hub)), ("left", 1));
+    assert_eq!((waiting(&hub), rows(&hub, "people_released")), (vec!["Nora".to_owned()], 1));
+    let history = hub.json(&["people", "history", &waiting_id(&hub, "Nora")]).unwrap().to_string();
+    assert!(history.contains("had not heard of her"), "{history}");
+    assert_eq!(la.json(&["people", "list"]).unwrap()["people"].as_array().unwrap().len(), 1);
+    hub.run(&["verify"]).unwrap();
+}
+
+#[test]
+fn what_is_under_way_when_a_chapter_leaves_is_exchanged_first() {
+    let directory = TempDir::new().unwrap();
+    let (hub, la, _sf) = network(directory.path());
+    sign_up(&hub, "Nora");
+    add(&la, "Jo");
+    la.run(&["leave"]).unwrap();
+    assert_eq!((supporters(&la), chapter(&hub, "la")["state"].as_str().unwrap()), (2, "left"));
+    until("the hub has folded", || Ok((hub.json(&["status"])?["unfolded"] == 0).then_some(()))).unwrap();
+    assert_eq!(hub.json(&["people", "list"]).unwrap()["people"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -191,6 +209,8 @@ fn with_the_word_of_both_the_network_goes_on_with_the_people_and_the_chapter_kee
     refused(&hub, &["chapter", "agree", "la"], "has not said");
     assert_eq!(supporters(&hub), 0);
     la.run(&["leave", "--release"]).unwrap();
+    assert_eq!(rows(&la, "left_network"), 2, "what was released stands in the chapter's own log, too");
+    let spare = hub.run(&["invite", "la"]).unwrap();
     assert_eq!((supporters(&hub), &chapter(&hub, "la")["released"]), (0, &true.into()), "one word is not two");
 
     let agreed = hub.json(&["chapter", "agree", "la"]).unwrap();
@@ -204,6 +224,7 @@ fn with_the_word_of_both_the_network_goes_on_with_the_people_and_the_chapter_kee
     assert_eq!(person(&sf, &mary)["chapter"], "sf");
 
     assert_eq!(supporters(&la), 2);
+    refused(&la, &["join", &spare, "--accept-statement"], "taken back");
     la.run(&["people", "edit", &mary, "family_name=Ours"]).unwrap();
     la.run(&["verify"]).unwrap();
 }
@@ -229,7 +250,8 @@ fn whom_another_chapter_serves_too_has_her_home_there() {
     la.run(&["leave"]).unwrap();
     let shown = person(&hub, &id);
     assert_eq!((&shown["chapter"], shown.get("left")), (&"sf".into(), None), "{shown}");
-    assert_eq!(supporters(&hub), 1);
+    assert_eq!(shown["chapters"], serde_json::json!(["sf"]));
+    assert_eq!((supporters(&hub), rows(&hub, "transfer_declined"), rows(&la, "transfer_declined")), (1, 1, 1));
     same(&hub, &sf, "sf");
     assert!(person(&sf, &id).get("home_elsewhere").is_none());
     until_said(&hub, &sf, "nothing is asked any more", |listed| asked(listed).is_none());
@@ -241,6 +263,18 @@ fn whom_another_chapter_serves_too_has_her_home_there() {
     same(&hub, &la, "la");
     assert_eq!(person(&la, &id)["home_elsewhere"], true);
     assert_eq!((supporters(&hub), person(&hub, &jo)["chapter"].as_str().unwrap()), (2, "la"));
+
+    // Both leave; the one that is back first is her home.
+    la.run(&["leave"]).unwrap();
+    sf.run(&["leave"]).unwrap();
+    let shown = person(&hub, &id);
+    assert_eq!((&shown["chapter"], shown["left"].is_null(), supporters(&hub)), (&"sf".into(), false, 0), "{shown}");
+    let again = hub.run(&["invite", "la"]).unwrap();
+    la.run(&["join", &again, "--accept-statement"]).unwrap();
+    same(&hub, &la, "la");
+    let shown = person(&hub, &id);
+    assert_eq!((&shown["chapter"], shown.get("left"), supporters(&hub)), (&"la".into(), None, 2), "{shown}");
+    assert!(person(&la, &id).get("home_elsewhere").is_none());
 }
 
 #[test]
@@ -287,4 +321,24 @@ fn who_was_deleted_meanwhile_at_either_end_does_not_come_back() {
     hub.run(&["erase", &jo, "--reason", "her chapter has", "--yes"]).unwrap();
     same(&hub, &la, "la");
     assert_eq!((supporters(&hub), supporters(&la)), (0, 0));
+}
+
+#[test]
+fn whom_a_chapter_deleted_that_had_left_without_a_word_waits_at_the_network_when_it_is_back() {
+    let directory = TempDir::new().unwrap();
+    let (hub, la, _sf) = network(directory.path());
+    let jo = add(&la, "Jo");
+    same(&hub, &la, "la");
+    la.run(&["leave", "--offline"]).unwrap();
+    la.run(&["erase", &jo, "--reason", "asked by phone", "--yes"]).unwrap();
+
+    let again = hub.run(&["invite", "la"]).unwrap();
+    la.run(&["join", &again, "--accept-statement"]).unwrap();
+    until("she waits at the network", || {
+        exchange(&hub, &la);
+        Ok((waiting(&hub) == ["Jo"]).then_some(()))
+    })
+    .unwrap();
+    same(&hub, &la, "la");
+    assert_eq!(la.try_run(&["people", "show", &jo]).unwrap().code, 4);
 }

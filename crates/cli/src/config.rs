@@ -78,7 +78,7 @@ impl Config {
                 return Err(Failure::refused(words));
             }
         };
-        Ok(Rules { hosts, second, proxies })
+        Ok(Rules { hosts, second, proxies, own_tls: false })
     }
 }
 

@@ -5,6 +5,7 @@
 //! leaves nothing half done. Knows nothing of SQL, gRPC or of which chapter serves a place.
 
 mod backup;
+mod browser;
 mod config;
 mod failure;
 mod globals;
@@ -24,11 +25,11 @@ pub use config::Config;
 pub use failure::Failure;
 pub use globals::{Globals, Program, run};
 pub use handover::read_passphrase;
-pub use invite::{InviteShape, print_invite};
+pub use invite::{InviteShape, print_invite, read_invite};
 pub use life::life;
 pub use out::Out;
 pub use person::{find_person, personal};
-pub use serve::{Beside, ServePlan, serve};
+pub use serve::{Begun, Beside, ServePlan, serve, serve_before_a_node};
 pub use shared::{Shared, run_shared};
 pub use sync::{runtime, sync};
 pub use table::table;

@@ -106,7 +106,8 @@ words!(
         JoinedNetwork = "joined_network",
         /// This node left its network, or a chapter left this one.
         LeftNetwork = "left_network",
-        /// The network goes on with the people of a chapter that left, as both agreed. The number: people.
+        /// The network goes on with people of a chapter that left: both agreed, or the chapter had not heard of them. The
+        /// number: people.
         PeopleReleased = "people_released",
         /// A peer tried what it may not, or sent what can't be read; or a login wanted what its role may not do. The
         /// number: how many times.

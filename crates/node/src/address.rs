@@ -1,6 +1,6 @@
 //! Addresses: where this node listens, and where others reach it.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 
 use crate::NodeError;
 use crate::invite::{WAYS_MAX, is_address};
@@ -29,6 +29,21 @@ pub fn loopback_only(address: &str, what: &str) -> Result<SocketAddr, NodeError>
         "{what} can't listen on {socket}: pages are not encrypted by the node, so only this machine's own addresses \
          (127.0.0.1, ::1) are allowed; a proxy with TLS on this machine may serve them to others"
     )))
+}
+
+/// Where the local network reaches a port: at its address, or if that is every address of this machine, at the one that is
+/// shown to others. Sends nothing.
+pub fn local_network_address(bound: SocketAddr) -> SocketAddr {
+    if !bound.ip().is_unspecified() {
+        return bound;
+    }
+    // An address for documentation (RFC 5737): only the way there is looked up.
+    let elsewhere = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 9));
+    let ours = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect(elsewhere)?;
+        Ok(socket.local_addr()?.ip())
+    });
+    SocketAddr::new(ours.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)), bound.port())
 }
 
 /// Reads the addresses that invitations name, with commas between.
@@ -79,5 +94,7 @@ mod tests {
         assert_eq!(reached_at("127.0.0.1:8443".parse().unwrap()), ["127.0.0.1:8443"]);
         let everywhere = reached_at("0.0.0.0:8443".parse().unwrap());
         assert!(everywhere.iter().all(|address| !address.starts_with("0.0.0.0") && address.ends_with(":8443")));
+        let shown = local_network_address("0.0.0.0:8090".parse().unwrap());
+        assert!(!shown.ip().is_unspecified() && shown.port() == 8090, "{shown}");
     }
 }

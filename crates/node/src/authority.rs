@@ -36,7 +36,7 @@ pub(crate) const CERTIFICATE_LIFE_MS: i64 = 90 * DAY_MS;
 /// How long the authority is good, in ms: twenty years. Its successor is a matter of new invitations.
 const AUTHORITY_LIFE_MS: i64 = 20 * 365 * DAY_MS;
 /// By how much a certificate begins before it is made, in ms: a day, for clocks that are behind.
-const BACKDATED_MS: i64 = DAY_MS;
+pub(crate) const BACKDATED_MS: i64 = DAY_MS;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// A certificate that was issued.
@@ -218,14 +218,15 @@ fn no_certificate() -> NodeError {
     NodeError::Damaged(format!("{CERTIFICATE_FILE} is no certificate: copy it again"))
 }
 
-fn named(name: &str) -> DistinguishedName {
+/// A name for people who look at a certificate.
+pub(crate) fn named(name: &str) -> DistinguishedName {
     let mut named = DistinguishedName::new();
     named.push(DnType::CommonName, name);
     named
 }
 
 /// To the second, as certificates have it.
-fn good_between(params: &mut CertificateParams, from: Timestamp, until: Timestamp) {
+pub(crate) fn good_between(params: &mut CertificateParams, from: Timestamp, until: Timestamp) {
     let seconds = |at: Timestamp| Duration::from_secs(u64::try_from(at.as_millis() / 1000).unwrap_or(0));
     params.not_before = date_time_ymd(1970, 1, 1) + seconds(from);
     params.not_after = date_time_ymd(1970, 1, 1) + seconds(until);

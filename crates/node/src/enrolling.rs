@@ -3,7 +3,8 @@
 //! **Invariant:** a secret is consumed, a link made and a certificate issued in one transaction, with its row of the audit
 //! log; what a request says of itself is left out.
 
-use model::AuditKind;
+use engine::{Cursor, Position};
+use model::{AuditKind, Digest, Incarnation};
 use store::{
     Acceptance, Enrolling, InviteOutcome, InviteStanding, LeaveWord, LinkCertificate, LinkStanding, NewAudit,
     StoreError,
@@ -168,9 +169,17 @@ impl Enrolment for Children {
         if link.standing == LinkStanding::Revoked {
             self.link_of(request.extensions()).await?;
         }
-        let word = if request.into_inner().release { LeaveWord::Release } else { LeaveWord::Keep };
+        let LeaveRequest { release, incarnation, seq, hash } = request.into_inner();
+        let word = if release { LeaveWord::Release } else { LeaveWord::Keep };
+        let read = match (incarnation.try_into(), hash.try_into()) {
+            (Ok(life), Ok(hash)) => Some(Cursor {
+                incarnation: Incarnation::from_bytes(life),
+                position: Position { seq, hash: Digest(hash) },
+            }),
+            _ => None,
+        };
         let node = self.node.clone();
-        let left = blocking(move || node.chapter_leaves(&link, word)).await.map_err(failed)?;
+        let left = blocking(move || node.chapter_leaves(&link, word, read)).await.map_err(failed)?;
         Ok(Response::new(LeaveReply { left_ms: left.as_millis() }))
     }
 }

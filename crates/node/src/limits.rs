@@ -154,7 +154,7 @@ impl SignUpGate {
 }
 
 /// The block of an address, as bytes.
-fn block_of(address: IpAddr) -> Vec<u8> {
+pub(crate) fn block_of(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let block = v4.to_bits() & (u32::MAX << (u32::BITS - BLOCK_BITS_V4));

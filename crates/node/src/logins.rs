@@ -36,8 +36,8 @@ const AGENT_CHARS_MAX: usize = 80;
 pub(crate) struct Logins {
     hashing: Arc<Semaphore>,
     slowing: Slowing,
-    /// The hash of what is in the link for the first login.
-    set_up: Mutex<Option<Digest>>,
+    /// What is in the link for the first login.
+    set_up: Mutex<Option<OneTimeLink>>,
 }
 
 impl Default for Logins {
@@ -48,7 +48,7 @@ impl Default for Logins {
 }
 
 impl Logins {
-    fn set_up(&self) -> MutexGuard<'_, Option<Digest>> {
+    fn set_up(&self) -> MutexGuard<'_, Option<OneTimeLink>> {
         self.set_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,6 +141,23 @@ pub(crate) fn drawn_secret() -> (String, Digest) {
     let text: String = draw::token().iter().map(|byte| format!("{byte:02x}")).collect();
     let hash = hash_of(&text);
     (text, hash)
+}
+
+/// What stands in a link that this process has shown, and that nobody else has. In memory alone.
+#[derive(Debug)]
+pub struct OneTimeLink(Digest);
+
+impl OneTimeLink {
+    /// Draws one; gives what the link holds, too.
+    pub fn draw() -> (String, Self) {
+        let (held, hash) = drawn_secret();
+        (held, Self(hash))
+    }
+
+    /// Whether this is what the link holds.
+    pub fn holds(&self, held: &str) -> bool {
+        self.0 == hash_of(held)
+    }
 }
 
 /// A name as it is looked for: what can't be a login is nobody's, and counted like any other.
@@ -337,14 +354,14 @@ impl Node {
         if self.read(|read| read.has_users())? {
             return Ok(None);
         }
-        let (text, hash) = drawn_secret();
-        *self.0.logins.set_up() = Some(hash);
-        Ok(Some(text))
+        let (held, link) = OneTimeLink::draw();
+        *self.0.logins.set_up() = Some(link);
+        Ok(Some(held))
     }
 
     /// Whether a link for the first login is good.
     pub fn may_set_up(&self, held: &str) -> bool {
-        *self.0.logins.set_up() == Some(hash_of(held))
+        self.0.logins.set_up().as_ref().is_some_and(|link| link.holds(held))
     }
 
     /// Makes the first login, an administrator, and lets her in.

@@ -19,7 +19,7 @@ use crate::address::reached_at;
 use crate::authority::Authority;
 use crate::children::{Children, accept, cut_revoked};
 use crate::driver::{Ended, blocking, note_standing};
-use crate::incoming::{Answering, secured};
+use crate::incoming::{Answering, Knocking, secured};
 use crate::keys::NodeKey;
 use crate::lock::ServeLock;
 use crate::renew::{LOOK, RENEWED_AT_MS};
@@ -117,9 +117,11 @@ impl Serving {
             let noting = node.clone();
             blocking(move || noting.write(Priority::Interactive, move |tx| tx.set_addresses(&reached))).await?;
             let incoming = TcpListenerStream::new(listener).map(|stream| {
-                stream.inspect(|stream| {
+                stream.map(|stream| {
                     // An answer of a few bytes must not wait for more.
                     let _ = stream.set_nodelay(true);
+                    let from = stream.peer_addr().ok().map(|peer| peer.ip());
+                    (stream, from)
                 })
             });
             serving.take_children(incoming).await?;
@@ -139,13 +141,13 @@ impl Serving {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let serving = Self::begin(node).await?;
-        serving.take_children(incoming).await?;
+        serving.take_children(incoming.map(|stream| stream.map(|stream| (stream, None)))).await?;
         Ok(serving)
     }
 
     async fn take_children<I, S>(&self, incoming: I) -> Result<(), NodeError>
     where
-        I: Stream<Item = std::io::Result<S>> + Send + 'static,
+        I: Stream<Item = std::io::Result<Knocking<S>>> + Send + 'static,
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let opening = self.node.clone();

@@ -12,7 +12,7 @@ use model::{Digest, NodeId, Timestamp};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -28,6 +28,8 @@ use crate::keys::NodeKey;
 pub(crate) const HUB_NAME: &str = "hub.chapterhouse.internal";
 /// What both ends speak inside.
 const ALPN: &[u8] = b"h2";
+/// What is spoken with browsers.
+const HTTP_ALPN: &[u8] = b"http/1.1";
 /// What a child is told that met somebody else.
 const NOT_THE_HUB: &str = "whoever answers there is not the hub that this node was invited to: its key is another one";
 
@@ -93,6 +95,22 @@ pub(crate) fn server(
     config.alpn_protocols = vec![ALPN.to_vec()];
     // A link is opened once and stays: what a resumption would save is not worth a ticket that outlives a revocation.
     config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// What browsers are answered with. They are known by their logins.
+pub(crate) fn pages(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<ServerConfig>, NodeError> {
+    let step = "prepare for handshakes";
+    let mut config = ServerConfig::builder_with_provider(Arc::clone(&PROVIDER))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(broken(step))?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .map_err(broken(step))?;
+    config.alpn_protocols = vec![HTTP_ALPN.to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -207,7 +207,7 @@ impl Tx<'_> {
     /// When there is no such chapter, it was closed, or it left the network.
     pub fn set_chapter_state(&self, scope: ScopeId, state: ChapterState) -> Result<(), StoreError> {
         if self.left_at(scope)?.is_some() {
-            let words = "this chapter left the network: it takes people again when it comes back, by an invitation";
+            let words = "this chapter left the network: nothing of it is changed until it comes back, by an invitation";
             return Err(StoreError::Refused(words.to_owned()));
         }
         let sql =

@@ -146,6 +146,9 @@ impl Tx<'_> {
                 Some(_) | None => self.believe_place(scope, &row, id, place),
             };
         }
+        if known.is_some_and(|known| known.epoch > place.epoch) {
+            return Ok(());
+        }
         let next = self.next_home_epoch(row.id)?;
         if place.epoch < next && !self.only_left_by(row.id, next, place.epoch)? {
             // What this node has said since stands: it says so by an assignment that is not older than the claim.
@@ -158,7 +161,8 @@ impl Tx<'_> {
             return self.remember_claim(scope, id, place, true);
         }
         for other in self.children_holding(row.id)?.into_iter().filter(|other| *other != scope) {
-            if self.assignment(other, row.id)?.is_some_and(|known| !known.guest) {
+            // Whom another chapter was presumed to be the home of, it goes on serving.
+            if self.assignment(other, row.id)?.is_some_and(|known| !known.guest && !known.presumed) {
                 self.leave_scope(other, &row, id, place.epoch, at)?;
             }
         }

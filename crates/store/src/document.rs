@@ -287,8 +287,7 @@ impl Tx<'_> {
     /// Writes the assignment.
     pub(crate) fn assign(&self, scope: i64, document: i64, place: Place) -> Result<(), StoreError> {
         // Not as an upsert: see `put_row` of the view.
-        let sql =
-            "UPDATE assign SET epoch = ?3, state = 'held', guest = ?4, proof = ?5 WHERE scope = ?1 AND document = ?2";
+        let sql = "UPDATE assign SET epoch = ?3, state = 'held', guest = ?4, presumed = 0, proof = ?5 WHERE scope = ?1 AND document = ?2";
         let row = params![scope, document, place.epoch, place.guest, place.proof];
         if self.run("assign a document", sql, row)? > 0 {
             Ok(())

@@ -78,6 +78,14 @@ impl Read<'_> {
         scopes.into_iter().map(|scope| self.local_scope(link, ScopeId::from_bytes(scope))).collect()
     }
 
+    /// How far the peer's feed of a scope was read; none: not at all.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn cursor(&self, link: LinkId, scope: ScopeId) -> Result<Option<Cursor>, StoreError> {
+        Ok(self.local_scope(link, scope)?.cursor)
+    }
+
     pub(crate) fn local_scope(&self, link: LinkId, scope: ScopeId) -> Result<LocalScope, StoreError> {
         let row = self.known_scope(scope)?;
         let sql = "SELECT incarnation, seq, hash, acknowledged FROM link_scope WHERE link = ? AND scope = ?";

@@ -61,11 +61,11 @@ impl Read<'_> {
         Ok(self.number("look where her home is", sql, params![document])? > 0)
     }
 
-    /// The number of a document's next assignment to a home: counted over the chapters that were her home, of which only the
-    /// newest counts.
+    /// The number of a document's next assignment to a home: counted over the chapters that were her home by somebody's word,
+    /// of which only the newest counts.
     pub(crate) fn next_home_epoch(&self, document: i64) -> Result<i64, StoreError> {
         let sql = "SELECT coalesce(max(a.epoch), 0) + 1 FROM assign a JOIN scope s ON s.id = a.scope
-                   WHERE a.document = ? AND a.guest = 0 AND (s.role = 'chapter' OR s.role = 'network')";
+                   WHERE a.document = ? AND a.guest = 0 AND a.presumed = 0 AND (s.role = 'chapter' OR s.role = 'network')";
         let next = self.one("count assignments", sql, params![document], |row| row.get(0))?;
         Ok(next.unwrap_or(1))
     }
@@ -82,7 +82,7 @@ impl Tx<'_> {
         // Of a chapter that left only if no other one serves her.
         let sql = "SELECT a.scope, a.guest, d.doc_id FROM assign a JOIN scope s ON s.id = a.scope JOIN document d ON d.id = a.document
                    LEFT JOIN chapter c ON c.scope = a.scope
-                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter' ORDER BY c.left_at IS NOT NULL, a.guest, a.epoch DESC";
+                   WHERE a.document = ? AND a.state = 'held' AND s.role = 'chapter' ORDER BY c.left_at IS NOT NULL, a.guest, a.presumed, a.epoch DESC";
         let places: Vec<(i64, bool, [u8; 16])> =
             self.all("look who has her", sql, params![document], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         for (at, (scope, guest, id)) in places.into_iter().enumerate() {
@@ -92,6 +92,10 @@ impl Tx<'_> {
             {
                 let place = Place { guest: wanted, ..Place::home(self.next_epoch(document)?) };
                 self.enter_scope(scope, &row, DocId::from_bytes(id), place)?;
+                if !wanted {
+                    let sql = "UPDATE assign SET presumed = 1 WHERE scope = ? AND document = ?";
+                    self.run("presume a home", sql, params![scope, document])?;
+                }
             }
         }
         Ok(())

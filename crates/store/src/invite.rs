@@ -269,14 +269,17 @@ impl Tx<'_> {
         }
         let sql = "UPDATE invite SET used_by = ? WHERE secret = ?";
         self.run("consume an invitation", sql, params![new.peer.0, secret_hash])?;
+        let was_here = self.child(new.peer)?.filter(|_| !again);
         self.put_link(&NewLink {
             certificate: Some(new.certificate.clone()),
             accepted: Some(new.accepted.clone()),
             ..NewLink::new(new.peer, Direction::Down, &invite.chapter, invite.scope)
         })?;
-        self.come_back(invite.scope, at)?;
+        was_here.map_or(Ok(()), |link| self.was_away(link.scope_row, at))?;
+        let back = if self.come_back(invite.scope, at)? { ": the chapter is back" } else { "" };
         if !again {
-            self.audit(&NewAudit::new(AuditKind::Enrolled, at).by_node(new.peer).detail(invite.chapter))?;
+            let said = NewAudit::new(AuditKind::Enrolled, at).by_node(new.peer);
+            self.audit(&said.detail(format!("{}{back}", invite.chapter)))?;
         }
         Ok(InviteOutcome::Enrolled(invite.scope))
     }

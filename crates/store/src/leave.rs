@@ -30,6 +30,7 @@ pub(crate) struct Assignment {
     pub(crate) epoch: i64,
     pub(crate) held: bool,
     pub(crate) guest: bool,
+    pub(crate) presumed: bool,
 }
 
 /// Someone whose leaving waits for this chapter's word.
@@ -63,9 +64,9 @@ pub struct Stub {
 
 impl Read<'_> {
     pub(crate) fn assignment(&self, scope: i64, document: i64) -> Result<Option<Assignment>, StoreError> {
-        let sql = "SELECT epoch, state = 'held', guest FROM assign WHERE scope = ? AND document = ?";
+        let sql = "SELECT epoch, state = 'held', guest, presumed FROM assign WHERE scope = ? AND document = ?";
         self.one("find an assignment", sql, params![scope, document], |row| {
-            Ok(Assignment { epoch: row.get(0)?, held: row.get(1)?, guest: row.get(2)? })
+            Ok(Assignment { epoch: row.get(0)?, held: row.get(1)?, guest: row.get(2)?, presumed: row.get(3)? })
         })
     }
 

@@ -2,8 +2,10 @@
 //!
 //! **Invariants:** nothing is dropped or erased by leaving. What the hub has of people whose home such a chapter is, is
 //! frozen: shown, not written, joined with nobody outside of that chapter and in no total, until the chapter comes back, or
-//! both have said that the network goes on with them. Whom another chapter serves, too, has her home with that one.
+//! both have said that the network goes on with them. Whom another chapter of the network serves, too, has her home with that
+//! one. Of whom no node of the chapter has heard goes back to the network.
 
+use engine::{Cursor, CursorVerdict};
 use model::{AuditKind, DocId, EraseId, NodeId, ScopeId, Timestamp, TransferId};
 use rusqlite::params;
 
@@ -18,8 +20,8 @@ pub(crate) const STAYED: &str =
     "(v.home IS NULL OR v.home NOT IN (SELECT scope FROM chapter WHERE left_at IS NOT NULL))";
 /// Why the hub's copy takes no edits.
 pub(crate) const FROZEN: &str = "her chapter left the network, and what is known of her here is frozen";
-/// Why a transfer comes to nothing.
-const HAS_LEFT: &str = "this chapter left the network";
+/// Why a transfer comes to nothing, in words for both chapters.
+const HAS_LEFT: &str = "one of the two chapters left the network";
 
 /// What a chapter says, leaving, of the people whom the network has through it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +43,11 @@ impl Read<'_> {
         Ok(found.flatten().map(Timestamp::from_millis))
     }
 
-    /// Whether a home is a chapter that left.
-    pub(crate) fn has_left(&self, home: Option<i64>) -> Result<bool, StoreError> {
-        let Some(home) = home.filter(|home| *home != ELSEWHERE) else { return Ok(false) };
-        let sql = "SELECT EXISTS (SELECT 1 FROM chapter WHERE scope = ? AND left_at IS NOT NULL)";
-        Ok(self.number("look whether a chapter left", sql, params![home])? > 0)
+    /// A home, if it is a chapter that left: records of it are joined with nobody outside of it.
+    pub(crate) fn apart(&self, home: Option<i64>) -> Result<Option<i64>, StoreError> {
+        let Some(home) = home.filter(|home| *home != ELSEWHERE) else { return Ok(None) };
+        let sql = "SELECT scope FROM chapter WHERE scope = ? AND left_at IS NOT NULL";
+        self.one("look whether a chapter left", sql, params![home], |row| row.get(0))
     }
 
     /// Whether what is here of a document is a copy of a chapter's that left.
@@ -72,16 +74,43 @@ impl Read<'_> {
         let ids = self.all("list who is at home", sql, params![self.known_scope(chapter)?.id], |row| row.get(0))?;
         Ok(ids.into_iter().map(DocId::from_bytes).collect())
     }
+
+    /// Whose home a chapter is and of whom none of its nodes has heard: nobody there has said that it took the row that
+    /// brings her, or has written into her record.
+    ///
+    /// # Errors
+    /// When the chapter is not known, or rows can't be read.
+    pub fn not_heard_of(&self, chapter: ScopeId) -> Result<Vec<DocId>, StoreError> {
+        let sql = "SELECT DISTINCT d.doc_id FROM feed f
+                   CROSS JOIN assign a ON a.scope = f.scope AND a.document = f.document AND a.epoch = f.ref
+                   CROSS JOIN document d ON d.id = f.document
+                   WHERE f.scope = ?1 AND f.kind = 'enter' AND a.state = 'held' AND a.guest = 0
+                     AND f.seq > (SELECT coalesce(max(c.acknowledged), 0) FROM link n
+                                  JOIN link_scope c ON c.link = n.id AND c.scope = n.scope
+                                  WHERE n.scope = ?1 AND n.direction = 'down')
+                     AND NOT EXISTS (SELECT 1 FROM change w JOIN link n ON n.id = w.origin
+                                     WHERE w.document = f.document AND n.scope = ?1)
+                   ORDER BY d.doc_id";
+        let ids =
+            self.all("look of whom it has heard", sql, params![self.known_scope(chapter)?.id], |row| row.get(0))?;
+        Ok(ids.into_iter().map(DocId::from_bytes).collect())
+    }
 }
 
 impl Tx<'_> {
     /// The hub's side: one of its nodes says that its chapter leaves. All of them are let in no more, nobody is invited into
-    /// it any more, and what is proposed to it or by it ends. Gives since when it is out. Said again, that stands, and
-    /// people may be released beside.
+    /// it any more, and what is proposed to it or by it ends. `read` is how far that node has read this hub's feed. Gives
+    /// since when it is out. Said again, that stands, and people may be released beside. Who is [not heard of](Read::not_heard_of) there is to be handed back after it.
     ///
     /// # Errors
     /// When the node is not known, or was revoked.
-    pub fn chapter_leaves(&self, peer: NodeId, word: LeaveWord, at: Timestamp) -> Result<Timestamp, StoreError> {
+    pub fn chapter_leaves(
+        &self,
+        peer: NodeId,
+        word: LeaveWord,
+        read: Option<Cursor>,
+        at: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
         let link = self.child(peer)?.ok_or_else(|| StoreError::Unknown("node", peer.to_string()))?;
         if link.standing == LinkStanding::Revoked {
             return Err(StoreError::Refused("this node was shut out: it does not speak for its chapter".to_owned()));
@@ -96,15 +125,26 @@ impl Tx<'_> {
         let slug: String = slug.ok_or(StoreError::Corrupt("chapter"))?;
         let said = NewAudit::new(AuditKind::LeftNetwork, at).by_node(peer);
         if known.is_none() {
+            // What it has read and this hub has not been told of, as after a cut.
+            if let CursorVerdict::Good(seq) = self.check_cursor(link.scope, read)?
+                && seq > self.local_scope(link.id, link.scope)?.acknowledged
+            {
+                self.acknowledged(&link, link.scope, seq, &[], at)?;
+            }
             let sql = "UPDATE chapter SET left_at = ?, released = 0 WHERE scope = ?";
             self.turning(scope, || self.run("let a chapter go", sql, params![at.as_millis(), scope]).map(drop))?;
             let sql = "UPDATE link SET state = 'left', detail = ?, confirmed = 0
                        WHERE scope = ? AND direction = 'down' AND state != 'revoked'";
             self.run("let nodes go", sql, params![format!("on {}", at.for_people()), scope])?;
             self.cancel_invites(link.scope, at)?;
-            self.end_transfers(scope)?;
+            self.end_transfers(scope, at)?;
             self.home_with_others(scope)?;
             self.audit(&said.clone().detail(slug.clone()))?;
+            let unknown = self.not_heard_of(link.scope)?.len() as u64;
+            if unknown > 0 {
+                let words = format!("{slug}: it had not heard of them");
+                self.audit(&NewAudit::new(AuditKind::PeopleReleased, at).detail(words).number(unknown))?;
+            }
         }
         if word == LeaveWord::Release {
             let sql = "UPDATE chapter SET released = 1 WHERE scope = ? AND released = 0";
@@ -116,28 +156,39 @@ impl Tx<'_> {
     }
 
     /// A node of a chapter that left is let in by a new invitation: the chapter belongs to the network again, with everybody
-    /// whose home it was. Does nothing for a chapter that did not leave.
-    pub(crate) fn come_back(&self, chapter: ScopeId, at: Timestamp) -> Result<(), StoreError> {
+    /// whose home it was. Gives whether it had left.
+    pub(crate) fn come_back(&self, chapter: ScopeId, at: Timestamp) -> Result<bool, StoreError> {
         if self.left_at(chapter)?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let scope = self.known_scope(chapter)?.id;
-        let sql = "UPDATE chapter SET left_at = NULL, released = 0, back_at = ? WHERE scope = ?";
-        self.turning(scope, || self.run("take a chapter back", sql, params![at.as_millis(), scope]).map(drop))
+        let sql = "UPDATE chapter SET left_at = NULL, released = 0 WHERE scope = ?";
+        self.turning(scope, || self.run("take a chapter back", sql, params![scope]).map(drop))?;
+        self.was_away(scope, at)?;
+        self.home_with_one_that_is_back(scope)?;
+        Ok(true)
     }
 
-    /// The hub's word, after the chapter's: the network goes on with whom it had through it. The chapter is closed here;
-    /// [`Tx::hand_back`] follows for each of its people. Gives whether it was open until now.
+    /// A node that was in this chapter before comes in anew: it may have been out, also by its own word alone.
+    pub(crate) fn was_away(&self, scope: i64, at: Timestamp) -> Result<(), StoreError> {
+        let sql = "UPDATE chapter SET back_at = ? WHERE scope = ?";
+        self.run("note that a chapter was away", sql, params![at.as_millis(), scope]).map(drop)
+    }
+
+    /// The hub's word, after the chapter's: the network goes on with whom it had through it. The chapter is closed here, and
+    /// nobody is invited into it any more; [`Tx::hand_back`] follows for each of its people. Gives whether it was open until
+    /// now.
     ///
     /// # Errors
     /// When the chapter did not leave, or did not release its people.
-    pub fn agree_to_leaving(&self, chapter: ScopeId) -> Result<bool, StoreError> {
+    pub fn agree_to_leaving(&self, chapter: ScopeId, at: Timestamp) -> Result<bool, StoreError> {
         let scope = self.known_scope(chapter)?.id;
         let sql = "SELECT left_at IS NOT NULL, released FROM chapter WHERE scope = ?";
         let found = self.one("look for a chapter", sql, params![scope], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (left, released): (bool, bool) = found.unwrap_or_default();
         let words = match (left, released) {
             (true, true) => {
+                self.cancel_invites(chapter, at)?;
                 let sql = "UPDATE chapter SET state = 'closed' WHERE scope = ? AND state != 'closed'";
                 return Ok(self.run("close a chapter", sql, params![scope])? > 0);
             }
@@ -150,37 +201,51 @@ impl Tx<'_> {
         Err(StoreError::Refused(words.to_owned()))
     }
 
-    /// Somebody whom both ends agree that the network goes on with waits at this hub from now on, with the edit that says so.
+    /// Somebody of a chapter that left, with whom the network goes on, waits at this hub from now on, with the edit that says
+    /// why. Gives whether she was the chapter's until now.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] when her record changed meanwhile; when it can't be written, or is not the chapter's.
-    pub fn hand_back(&self, person: DocId, chapter: ScopeId, edited: &Edited, at: Timestamp) -> Result<(), StoreError> {
+    /// [`StoreError::Stale`] when her record changed meanwhile; when it can't be written, or the chapter has come back.
+    pub fn hand_back(
+        &self,
+        person: DocId,
+        chapter: ScopeId,
+        edited: &Edited,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
         let row = self.document(person)?.ok_or(StoreError::NoDocument(person))?;
         let scope = self.known_scope(chapter)?.id;
+        if self.left_at(chapter)?.is_none() {
+            return Err(StoreError::Refused("the chapter has come back meanwhile: its people stay with it".to_owned()));
+        }
         if self.assignment(scope, row.id)?.is_none_or(|known| !known.held) {
-            return Ok(());
+            return Ok(false);
         }
         // Who was parted from others while she was frozen, is joined again.
-        self.rejoining(&[row.id], || self.reassign(person, Some(scope), None, Some(edited), at))
+        self.rejoining(&[row.id], || self.reassign(person, Some(scope), None, Some(edited), at))?;
+        Ok(true)
     }
 
     /// Before and after a chapter leaves or comes back: whose home it is, is parted from others, or joined again.
     fn turning(&self, scope: i64, change: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
-        let linked = self.linked_at_home(scope)?;
+        let linked = if self.any_links()? { self.linked_at_home(scope)? } else { Vec::new() };
         self.rejoining(&linked, change)
     }
 
     /// Transfers of a chapter that leaves end, and the other sides hear of it.
-    fn end_transfers(&self, scope: i64) -> Result<(), StoreError> {
-        let sql = "SELECT id, document, giver, taker FROM transfer WHERE state = 'open' AND (giver = ?1 OR taker = ?1)";
-        let open: Vec<(i64, i64, Option<i64>, Option<i64>)> =
+    fn end_transfers(&self, scope: i64, at: Timestamp) -> Result<(), StoreError> {
+        let sql =
+            "SELECT t.id, t.document, t.giver, t.taker, d.doc_id FROM transfer t JOIN document d ON d.id = t.document
+                   WHERE t.state = 'open' AND (t.giver = ?1 OR t.taker = ?1)";
+        let open: Vec<(i64, i64, Option<i64>, Option<i64>, [u8; 16])> =
             self.all("look for transfers", sql, params![scope], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
             })?;
-        open.into_iter().try_for_each(|(id, document, giver, taker)| {
+        open.into_iter().try_for_each(|(id, document, giver, taker, person)| {
             self.decline(id, HAS_LEFT)?;
-            let mut sides = [giver, taker].into_iter().flatten();
-            sides.try_for_each(|side| self.feed(side, document, "transfer", id, None).map(drop))
+            let ended = NewAudit::new(AuditKind::TransferDeclined, at).about(DocId::from_bytes(person));
+            self.audit(&ended.detail(HAS_LEFT))?;
+            self.feed_transfer(id, document, giver, taker)
         })
     }
 
@@ -194,17 +259,27 @@ impl Tx<'_> {
         served.into_iter().try_for_each(|document| self.move_home(document))
     }
 
+    /// Whom a chapter that is back serves beside a home that left meanwhile has her home there from now on.
+    fn home_with_one_that_is_back(&self, scope: i64) -> Result<(), StoreError> {
+        let sql = "SELECT a.document FROM assign a
+                   JOIN assign o ON o.document = a.document AND o.state = 'held' AND o.guest = 0
+                   JOIN chapter c ON c.scope = o.scope AND c.left_at IS NOT NULL
+                   WHERE a.scope = ? AND a.state = 'held' AND a.guest = 1";
+        let served: Vec<i64> = self.all("look whose home has left", sql, params![scope], |row| row.get(0))?;
+        served.into_iter().try_for_each(|document| self.move_home(document))
+    }
+
     /// The chapter's side: this node belongs to no network any more. Everything stays, the link too, for when it comes back.
     /// Gives whether it belonged to one.
     ///
     /// # Errors
     /// When rows can't be written.
-    pub fn leave_parent(&self, words: &str) -> Result<bool, StoreError> {
+    pub fn leave_parent(&self, words: &str, at: Timestamp) -> Result<bool, StoreError> {
         let sql = "UPDATE link SET state = 'left', detail = ?, confirmed = 0, wanted = wanted + 1
                    WHERE direction = 'up' AND state != 'left'";
         let belonged = self.run("leave the network", sql, params![words])? > 0;
         if let Some(own) = self.own_scope()?.filter(|_| belonged) {
-            self.end_transfers(self.known_scope(own)?.id)?;
+            self.end_transfers(self.known_scope(own)?.id, at)?;
         }
         Ok(belonged)
     }

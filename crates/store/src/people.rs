@@ -94,7 +94,7 @@ pub struct PersonRow {
     pub slug: Option<String>,
     /// Its name.
     pub chapter_name: Option<String>,
-    /// The slugs of all chapters that have a record of hers.
+    /// The slugs of all chapters that have a record of hers; of one that left, of her home only.
     pub chapters: Vec<String>,
     /// Whether she is served here while her home is a chapter elsewhere, which alone moves her up the ladder.
     pub elsewhere: bool,
@@ -117,7 +117,7 @@ pub struct Resolved {
 
 const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home,
   (SELECT group_concat(g.slug, ' ') FROM assign a JOIN chapter g ON g.scope = a.scope
-   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held'), c.left_at FROM supporter v
+   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held' AND g.left_at IS NULL), c.left_at FROM supporter v
   JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home LEFT JOIN chapter c ON c.scope = v.home";
 
 /// With a tag, in any of her records.

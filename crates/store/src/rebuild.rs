@@ -7,6 +7,7 @@ use model::{DocId, EraseId, Kind, ScopeId, Timestamp};
 use rusqlite::params;
 
 use crate::document::{Base, Bytes, Came, DocState, Edited, NewDocument};
+use crate::membership::FROZEN;
 use crate::rows::join_hashes;
 use crate::{Loaded, Read, StoreError, Tx};
 
@@ -37,7 +38,7 @@ impl Read<'_> {
     /// A supporter's record in quarantine.
     ///
     /// # Errors
-    /// When it is not here, can be read, has left, or nothing of it was ever read here.
+    /// When it is not here, can be read, has left, is frozen, or nothing of it was ever read here.
     pub fn unread(&self, person: DocId) -> Result<Unread, StoreError> {
         let row = self.document(person)?.ok_or_else(|| StoreError::NotFound(person.to_string()))?;
         if row.state != DocState::Quarantined || row.kind != Kind::Supporter {
@@ -46,6 +47,9 @@ impl Read<'_> {
         let scopes = self.holders(person)?;
         if scopes.len() < self.fed_to(row.id)?.len() {
             return Err(StoreError::NotWritable(person, "it has left"));
+        }
+        if self.is_frozen(row.id)? {
+            return Err(StoreError::NotWritable(person, FROZEN));
         }
         let loaded = match self.load(person) {
             // A snapshot of no bytes loads, too: as a document of nobody.

@@ -127,8 +127,7 @@ impl Read<'_> {
     /// The rows of everybody whom links connect with a record, itself included, the smallest id first; nobody if they are
     /// more than are joined. Whose chapter has left is joined with others of that chapter only.
     pub(crate) fn connected(&self, document: i64) -> Result<Vec<i64>, StoreError> {
-        let home = self.shown_home(document)?;
-        let apart = if self.has_left(home)? { home } else { None };
+        let apart = self.apart(self.shown_home(document)?)?;
         let mut found: BTreeMap<DocId, i64> = BTreeMap::new();
         let mut ahead = vec![document];
         while let Some(row) = ahead.pop() {
@@ -261,7 +260,7 @@ impl Tx<'_> {
         Ok(near)
     }
 
-    fn any_links(&self) -> Result<bool, StoreError> {
+    pub(crate) fn any_links(&self) -> Result<bool, StoreError> {
         if let Some(known) = self.any_links.get() {
             return Ok(known);
         }

@@ -52,9 +52,12 @@ impl Read<'_> {
         );
         let rungs: RungCounts = self.all("read counters", &sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let conflicts = format!("SELECT coalesce(sum(value), 0) FROM counter WHERE name = 'conflicts' AND {in_totals}");
+        // Looked up one by one only where a chapter has left.
         let proposals = format!(
-            "SELECT count(*) FROM proposal p LEFT JOIN supporter v ON v.document = p.document
-             WHERE p.state = 'open' AND {STAYED}"
+            "SELECT (SELECT count(*) FROM proposal WHERE state = 'open')
+               - CASE WHEN EXISTS (SELECT 1 FROM chapter WHERE left_at IS NOT NULL) THEN
+                   (SELECT count(*) FROM proposal p JOIN supporter v ON v.document = p.document
+                    WHERE p.state = 'open' AND NOT {STAYED}) ELSE 0 END"
         );
         let count = |sql: &str| self.number("count", sql, []);
         Ok(Tally {

@@ -370,7 +370,7 @@ impl Tx<'_> {
     /// This chapter's word on a transfer.
     ///
     /// # Errors
-    /// When its word is not asked for (any more).
+    /// When its word is not asked for (any more); or when it agrees, and she is of a chapter that left.
     pub fn answer_transfer(&self, id: TransferId, agrees: bool, why: &str) -> Result<(), StoreError> {
         let found = self.known_transfer(id)?.filter(|row| row.state == "open");
         let row = found.ok_or_else(|| StoreError::Unknown("open transfer", id.to_string()))?;
@@ -378,6 +378,9 @@ impl Tx<'_> {
             return Err(StoreError::Refused(
                 "this node's word is not asked for: it waits for the other side".to_owned(),
             ));
+        }
+        if agrees && self.is_frozen(row.document)? {
+            return Err(StoreError::NotWritable(row.person, FROZEN));
         }
         if agrees {
             let sql = "UPDATE transfer SET given = given OR ?2, taken = taken OR NOT ?2 WHERE id = ?1";

@@ -8,6 +8,7 @@ use model::{Body, ChapterCard, Kind, Ladder, New, Supporter};
 use record::Record;
 use rusqlite::params;
 
+use crate::home::ELSEWHERE;
 use crate::words::words_of;
 use crate::{Read, StoreError, Tx};
 
@@ -184,7 +185,12 @@ impl Tx<'_> {
     }
 
     fn put_shown(&self, document: i64, shown: &Shown) -> Result<(), StoreError> {
-        let (before, home) = (self.before(document)?, self.home_of(document)?);
+        let (before, mut home) = (self.before(document)?, self.home_of(document)?);
+        if before.is_none() && home == Some(ELSEWHERE) {
+            // It has come back to a hub from who serves her beside her home.
+            self.settle_home(document)?;
+            home = self.home_of(document)?;
+        }
         self.put_row(document, shown, before.as_ref(), home)
     }
 
@@ -339,7 +345,7 @@ impl Tx<'_> {
             None => Ok(()),
         };
         // Whose chapter has left is joined with nobody outside of it.
-        if self.has_left(from)? == self.has_left(to)? { put() } else { self.rejoining(&[document], put) }
+        if self.apart(from)? == self.apart(to)? { put() } else { self.rejoining(&[document], put) }
     }
 }
 

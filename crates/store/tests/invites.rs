@@ -154,7 +154,8 @@ fn a_node_whose_chapter_left_brings_it_back_by_an_invitation_that_was_made_since
     assert_eq!(hub.enrol(7, 2, AT), InviteOutcome::Enrolled(LA));
     let (own, peer) = (hub.link(2).id, NodeId([2; 32]));
     hub.invite(8, LA, Some(own)).unwrap();
-    let leaves = |hub: &mut Hub, at| hub.writer.commit(|tx| tx.chapter_leaves(peer, LeaveWord::Keep, at)).unwrap();
+    let leaves =
+        |hub: &mut Hub, at| hub.writer.commit(|tx| tx.chapter_leaves(peer, LeaveWord::Keep, None, at)).unwrap();
     assert_eq!(leaves(&mut hub, LATER), LATER);
     assert_eq!(leaves(&mut hub, LATER.plus_millis(9)), LATER, "said again, it is out since then");
     assert_eq!((hub.link(2).standing, hub.read(|read| read.left_at(LA))), (LinkStanding::Left, Some(LATER)));
@@ -169,7 +170,7 @@ fn a_node_whose_chapter_left_brings_it_back_by_an_invitation_that_was_made_since
     assert_eq!((hub.link(2).standing, hub.read(|read| read.left_at(LA))), (LinkStanding::Offline, None));
     // Whoever is shut out does not speak for its chapter.
     hub.revoke(2);
-    assert!(hub.writer.commit(|tx| tx.chapter_leaves(peer, LeaveWord::Keep, LATER)).is_err());
+    assert!(hub.writer.commit(|tx| tx.chapter_leaves(peer, LeaveWord::Keep, None, LATER)).is_err());
 }
 
 #[test]

@@ -13,8 +13,9 @@ use model::{
 use record::{Record, Stamp, Write, Written, from_sign_up};
 use rusqlite::Connection;
 use store::{
-    Direction, DocState, Edited, Examined, FoldOutcome, LinkRow, LinkStanding, NewChapter, NewDocument, NewLink,
-    NewProposal, NewTransfer, NodeKind, NodeRow, ProofKey, Read, ScopeRole, Store, StoreError, Tx, Writer, fold_one,
+    Direction, DocState, Edited, Examined, FoldOutcome, LeaveWord, LinkRow, LinkStanding, NewChapter, NewDocument,
+    NewLink, NewProposal, NewTransfer, NodeKind, NodeRow, ProofKey, Read, ScopeRole, Store, StoreError, Tx, Writer,
+    fold_one,
 };
 use tempfile::TempDir;
 
@@ -525,4 +526,38 @@ fn whoever_asks_for_somebody_asks_for_itself_whatever_name_and_scope_it_gives() 
     let everywhere = batch(ScopeId::NETWORK, 0, vec![(jo.id, asks(2, "sf"))]);
     assert_eq!(hub.refused(SF_NODE, everywhere, AT), 1);
     assert_eq!(hub.read(|read| read.transfers(10)).len(), 1);
+}
+
+#[test]
+fn whom_a_chapter_that_leaves_has_not_heard_of_goes_back_to_the_network_and_nobody_else() {
+    let mut hub = Node::hub();
+    let (mary, jo) = (made(10, "Mary"), made(11, "Jo"));
+    for (made, heard) in [(&mary, true), (&jo, false)] {
+        hub.add(made, &[LA]);
+        let (key, value) = ("occupation".to_owned(), "nurse".into());
+        let n = made.id.as_bytes()[15];
+        let new = [NewProposal { id: ProposalId::from_bytes([n; 16]), key, value }];
+        hub.write(|tx| tx.propose(made.id, EventId::from_bytes([n; 16]), &new, AT));
+        if heard {
+            hub.acknowledged(LA_NODE, LA);
+        }
+    }
+    let hand_back = |hub: &mut Node, id: DocId, family_name: &str| {
+        let mut loaded = hub.read(|read| read.load(id)).unwrap();
+        let written = loaded.record.edit(&[Write::field("family_name", family_name)], &stamp(20)).unwrap();
+        let edited = Edited::new(loaded, written, [20; 16], &Ladder::default());
+        hub.writer.commit(|tx| tx.hand_back(id, LA, &edited, AT))
+    };
+    let figures = |hub: &Node| {
+        let tally = hub.read(|read| read.tally());
+        (tally.supporters, tally.waiting, tally.proposals)
+    };
+    assert_eq!((hub.read(|read| read.not_heard_of(LA)), figures(&hub)), (vec![jo.id], (2, 0, 2)));
+    assert!(hand_back(&mut hub, jo.id, "Park").is_err(), "the chapter is there");
+
+    hub.write(|tx| tx.chapter_leaves(NodeId([LA_NODE; 32]), LeaveWord::Keep, None, AT));
+    assert_eq!((hub.read(|read| read.not_heard_of(LA)), figures(&hub)), (vec![jo.id], (0, 0, 0)));
+    assert!(hand_back(&mut hub, jo.id, "Park").unwrap());
+    assert_eq!((hub.read(|read| read.not_heard_of(LA)), figures(&hub)), (Vec::new(), (1, 1, 1)));
+    assert!(!hand_back(&mut hub, jo.id, "Lee").unwrap(), "once");
 }

@@ -126,7 +126,7 @@ impl World {
     fn leaves(&mut self, chapter: ScopeId) {
         let left = self.writer.commit(|tx| {
             tx.put_link(&NewLink::new(NODE, Direction::Down, "a chapter", chapter))?;
-            tx.chapter_leaves(NODE, LeaveWord::Keep, AT)
+            tx.chapter_leaves(NODE, LeaveWord::Keep, None, AT)
         });
         assert_eq!(left.unwrap(), AT);
     }

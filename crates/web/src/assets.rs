@@ -15,7 +15,7 @@ fn file(kind: &'static str, text: &'static str) -> Response {
 }
 
 /// The routes of style and script.
-pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Pages<S> {
+pub fn assets<S: Clone + Send + Sync + 'static>() -> Pages<S> {
     Pages::default()
         .get("/assets/tokens.css", Access::Open, || async { file("text/css; charset=utf-8", TOKENS) })
         .get("/assets/style.css", Access::Open, || async { file("text/css; charset=utf-8", STYLE) })

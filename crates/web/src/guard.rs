@@ -47,6 +47,8 @@ pub struct Rules {
     pub second: SecondFactor,
     /// Reverse proxies whose word on who asks is taken.
     pub proxies: Proxies,
+    /// Whether this node itself serves them over TLS, under any address of its machine.
+    pub own_tls: bool,
 }
 
 /// From where a request comes: the nearest address that is none of the proxies. Beside every request.
@@ -57,15 +59,32 @@ pub struct Visitor(pub IpAddr);
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) node: Node,
+    second: SecondFactor,
+}
+
+/// What every request has to pass, whether there is a node yet or not.
+#[derive(Debug)]
+struct Fence {
     rules: Rules,
     open: &'static [&'static str],
+    door: Option<Arc<Door>>,
+}
+
+impl Fence {
+    /// Whether a host name is one of those that are answered. An address is as good as a name where there is TLS: whoever
+    /// rebinds a name can't rebind that.
+    fn answers(&self, host: &str) -> bool {
+        let name = name_of(host);
+        let address = || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        is_own(host) || self.rules.hosts.contains(&name.to_ascii_lowercase()) || (self.rules.own_tls && address())
+    }
 }
 
 /// One request's way in.
 #[derive(Clone, Debug)]
 pub(crate) struct Visit {
     pub(crate) door: Arc<Door>,
-    /// Whether the browser came over TLS: to a name that is not this machine's own.
+    /// Whether the browser came over TLS: to this node's own, or to a name that is not this machine's own.
     secure: bool,
     /// From where the request comes.
     pub(crate) from: Option<IpAddr>,
@@ -104,7 +123,7 @@ impl Visit {
 
     /// Whether she has to set a second factor up before she can do anything.
     pub(crate) fn wants_second(&self, who: &Who) -> bool {
-        let asked = self.door.node.is_hub() && self.door.rules.second == SecondFactor::OfAdministrators;
+        let asked = self.door.node.is_hub() && self.door.second == SecondFactor::OfAdministrators;
         asked && who.role == Role::Administrator && who.session.is_some() && !who.second
     }
 }
@@ -112,12 +131,23 @@ impl Visit {
 /// Puts the guards around pages: only host names that the node was told are answered, so that a page elsewhere can't
 /// reach a node on localhost, and a form is only taken from our own pages. `open` are paths that any origin may post to.
 pub fn guarded(pages: Pages, node: &Node, rules: Rules, open: &'static [&'static str]) -> Router {
-    let door = Arc::new(Door { node: node.clone(), rules, open });
+    let door = Arc::new(Door { node: node.clone(), second: rules.second });
+    fenced(pages, Fence { rules, open, door: Some(door) })
+}
+
+/// Puts the same guards around pages of this machine that are served before there is a node. Of them only those are
+/// answered that are open to everybody: nobody can log in yet.
+pub fn guarded_before_a_node(pages: Pages) -> Router {
+    fenced(pages, Fence { rules: Rules::default(), open: &[], door: None })
+}
+
+fn fenced(pages: Pages, fence: Fence) -> Router {
+    let fence = Arc::new(fence);
     pages
         .router
         .fallback(nowhere)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(move |request: Request, next: Next| check(request, next, Arc::clone(&door))))
+        .layer(from_fn(move |request: Request, next: Next| check(request, next, Arc::clone(&fence))))
 }
 
 async fn nowhere(request: Request) -> Response {
@@ -125,24 +155,28 @@ async fn nowhere(request: Request) -> Response {
     if request.uri().path().starts_with("/api/") { problem.into_response() } else { WebError(problem).into_response() }
 }
 
-async fn check(mut request: Request, next: Next, door: Arc<Door>) -> Response {
+async fn check(mut request: Request, next: Next, fence: Arc<Fence>) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
-    let secure = !is_own(&host);
-    if secure && !door.rules.hosts.contains(&name_of(&host).to_ascii_lowercase()) {
+    if !fence.answers(&host) {
         let words = format!("this node does not answer to the host name {:?}", name_of(&host));
         return Problem::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", words).into_response();
     }
+    // A name that is not this machine's own is reached over TLS only.
+    let secure = fence.rules.own_tls || !is_own(&host);
+    let origin = format!("{}://{host}", if secure { "https" } else { "http" });
     let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
-    if !safe && !door.open.contains(&request.uri().path()) && !same_origin(&request, &host) {
+    if !safe && !fence.open.contains(&request.uri().path()) && !same_origin(&request, &origin) {
         let words = "this form was sent from another site, and was not taken";
         return Problem::new(StatusCode::FORBIDDEN, "cross_origin", words).into_response();
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
-    let from = peer.map(|peer| door.rules.proxies.client(peer, request.headers()));
+    let from = peer.map(|peer| fence.rules.proxies.client(peer, request.headers()));
     if let Some(from) = from {
         request.extensions_mut().insert(Visitor(from));
     }
-    request.extensions_mut().insert(Visit { door, secure, from });
+    if let Some(door) = &fence.door {
+        request.extensions_mut().insert(Visit { door: Arc::clone(door), secure, from });
+    }
     let answer = tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| {
         let words = "this took too long, and was given up: try again";
@@ -175,14 +209,11 @@ fn is_own(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].contains(&name_of(host))
 }
 
-/// A browser says where a form was sent from; a program that says nothing is not a browser. A name that is not this
-/// machine's own is reached over TLS only.
-fn same_origin(request: &Request, host: &str) -> bool {
+/// A browser says where a form was sent from; a program that says nothing is not a browser.
+fn same_origin(request: &Request, ours: &str) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let site = header("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
-    let scheme = if is_own(host) { "http://" } else { "https://" };
-    let origin = header(ORIGIN.as_str()).is_none_or(|origin| origin.strip_prefix(scheme) == Some(host));
-    site && origin
+    site && header(ORIGIN.as_str()).is_none_or(|origin| origin == ours)
 }
 
 #[cfg(test)]
@@ -201,11 +232,29 @@ mod tests {
     fn a_form_of_another_site_is_not_taken() {
         let request =
             |name: &str, value: &str| Request::builder().header(name, value).body(axum::body::Body::empty()).unwrap();
-        assert!(same_origin(&request("origin", "http://localhost:1"), "localhost:1"));
-        assert!(!same_origin(&request("origin", "http://evil.example"), "localhost:1"));
-        assert!(!same_origin(&request("origin", "null"), "localhost:1"));
-        assert!(!same_origin(&request("sec-fetch-site", "cross-site"), "localhost:1"));
-        assert!(same_origin(&request("origin", "https://hub.example.org"), "hub.example.org"));
-        assert!(!same_origin(&request("origin", "http://hub.example.org"), "hub.example.org"));
+        assert!(same_origin(&request("origin", "http://localhost:1"), "http://localhost:1"));
+        assert!(!same_origin(&request("origin", "http://evil.example"), "http://localhost:1"));
+        assert!(!same_origin(&request("origin", "null"), "http://localhost:1"));
+        assert!(!same_origin(&request("sec-fetch-site", "cross-site"), "http://localhost:1"));
+        assert!(same_origin(&request("origin", "https://hub.example.org"), "https://hub.example.org"));
+        assert!(!same_origin(&request("origin", "http://hub.example.org"), "https://hub.example.org"));
+    }
+
+    #[test]
+    fn an_address_is_answered_to_only_over_our_own_tls_and_a_strange_name_never() {
+        let fence = |own_tls| Fence {
+            rules: Rules { hosts: vec!["la.example.org".to_owned()], own_tls, ..Rules::default() },
+            open: &[],
+            door: None,
+        };
+        for host in ["localhost:1", "127.0.0.1:1", "[::1]:1", "LA.example.org:1"] {
+            assert!(fence(false).answers(host) && fence(true).answers(host), "{host}");
+        }
+        for host in ["192.0.2.7:8090", "[2001:db8::7]:8090"] {
+            assert!(!fence(false).answers(host) && fence(true).answers(host), "{host}");
+        }
+        for host in ["", "evil.example", "192.0.2.7.evil.example", "localhost.evil.example:1"] {
+            assert!(!fence(true).answers(host), "{host}");
+        }
     }
 }

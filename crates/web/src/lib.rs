@@ -20,8 +20,9 @@ mod shared;
 mod shell;
 mod when;
 
+pub use assets::assets;
 pub use forms::Form;
-pub use guard::{BODY_BYTES_MAX, Rules, SecondFactor, Visitor, guarded};
+pub use guard::{BODY_BYTES_MAX, Rules, SecondFactor, Visitor, guarded, guarded_before_a_node};
 pub use json::{chapter_json, event_json, person_json, status_json};
 pub use people::{Span, people_json};
 pub use problem::{Problem, WebError, blocking, html};

@@ -136,7 +136,9 @@ async fn who(shown: Shown, visit: &Visit) -> Result<Option<Who>, Problem> {
 /// Lets a request in to its handler, or says why not.
 async fn enter(access: Access, mut request: Request, next: Next) -> Response {
     let Some(visit) = request.extensions().get::<Visit>().cloned() else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        // There is no node yet: nobody is known, and what is open is all that is served.
+        let open = access == Access::Open;
+        return if open { next.run(request).await } else { StatusCode::NOT_FOUND.into_response() };
     };
     let shown = shown(request.headers(), &visit);
     if access == Access::Open && !matches!(shown, Shown::Token(_)) {

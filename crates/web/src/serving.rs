@@ -1,4 +1,5 @@
-//! Serving pages over HTTP/1.1: who connects and says nothing, or says too much, costs little.
+//! Serving pages over HTTP/1.1, and over TLS where the network may open them: who connects and says nothing, or says too
+//! much, costs little.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use node::PagesTls;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::util::MapRequest;
@@ -26,13 +29,13 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// Serves pages on a listener, for ever.
-pub async fn serve_pages(listener: TcpListener, router: Router) {
+pub async fn serve_pages(listener: &TcpListener, router: Router, tls: Option<PagesTls>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Closed by nobody, so it never fails.
     while let Ok(place) = Arc::clone(&room).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let serving = connection(stream, peer, router.clone());
+                let serving = connection(stream, peer, router.clone(), tls.clone());
                 tokio::spawn(async move {
                     serving.await;
                     drop(place);
@@ -51,9 +54,19 @@ fn is_the_peers(error: &io::Error) -> bool {
     [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset].contains(&error.kind())
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, router: Router) {
+async fn connection(stream: TcpStream, peer: SocketAddr, router: Router, tls: Option<PagesTls>) {
     // An answer of a few bytes must not wait for more.
     let _ = stream.set_nodelay(true);
+    match tls {
+        None => speak(stream, peer, router).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => speak(stream, peer, router).await,
+            Err(error) => tracing::debug!(%error, "a handshake for the pages failed"),
+        },
+    }
+}
+
+async fn speak(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: SocketAddr, router: Router) {
     let pages = MapRequest::new(router, move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));

@@ -66,6 +66,13 @@ pub struct Bare {
     pub stamp: String,
 }
 
+impl Bare {
+    /// For a page with this title, of a node with this name.
+    pub fn new(title: &'static str, node: &str) -> Self {
+        Self { title, node: node.to_owned(), stamp: assets::stamp() }
+    }
+}
+
 impl Site {
     /// The frame for a page. Blocks.
     ///
@@ -92,7 +99,7 @@ impl Site {
 
     /// What a page without a rail needs.
     pub fn bare(&self, title: &'static str) -> Bare {
-        Bare { title, node: self.node.row().name.clone(), stamp: assets::stamp() }
+        Bare::new(title, &self.node.row().name)
     }
 }
 

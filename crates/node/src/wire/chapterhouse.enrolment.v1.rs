@@ -84,11 +84,19 @@ pub struct InviteReply {
     #[prost(string, tag = "1")]
     pub invite: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaveRequest {
     /// The network may go on with the people whom it has through this chapter, if it says so, too. What was said once stands.
     #[prost(bool, tag = "1")]
     pub release: bool,
+    /// How far this node has read the hub's feed, as in sync.proto: its life, the row's number, the row's SHA-256. Whom it
+    /// brought until there stays with the chapter.
+    #[prost(bytes = "vec", tag = "2")]
+    pub incarnation: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    pub seq: u64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub hash: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LeaveReply {

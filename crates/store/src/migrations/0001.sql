@@ -80,6 +80,7 @@ CREATE TABLE assign (
   epoch INTEGER NOT NULL,             -- counted by the parent, a document's over all its scopes
   state TEXT NOT NULL CHECK (state IN ('held', 'left')),
   guest INTEGER NOT NULL DEFAULT 0,   -- 1: the scope serves her, too; her home is another chapter
+  presumed INTEGER NOT NULL DEFAULT 0, -- 1: at home here because no other home is known; the proof of an older one ends that
   proof BLOB,                         -- the parent's word for it, 16 bytes; NULL: it said nothing of it, or this node is the parent
   PRIMARY KEY (scope, document)
 ) STRICT, WITHOUT ROWID;
@@ -242,7 +243,7 @@ CREATE TABLE chapter (
   state TEXT NOT NULL CHECK (state = 'open' OR state = 'paused' OR state = 'closed'),
   left_at INTEGER,                    -- Unix ms when it left the network; NULL: it belongs to it
   released INTEGER NOT NULL DEFAULT 0,  -- 1: leaving, it said that the network may go on with its people
-  back_at INTEGER,                    -- Unix ms when it last came back; NULL: it never was away
+  back_at INTEGER,                    -- Unix ms when it, or a node that had been in it, last came in anew; NULL: it never was away
   created INTEGER NOT NULL            -- Unix ms
 ) STRICT;
 
