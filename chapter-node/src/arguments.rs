@@ -95,9 +95,13 @@ pub(crate) enum Command {
     /// The chapter's card: what new people see of it
     #[command(subcommand)]
     Card(Card),
-    /// Whom to call next
-    #[command(after_help = "Example:\n  chapter-node today")]
-    Today,
+    /// What there is to do: new people to call, follow-ups, one-to-ones, who is ready, who goes quiet, what needs somebody
+    #[command(after_help = "Examples:\n  chapter-node today\n  chapter-node today --mine ana --json")]
+    Today {
+        /// Only of the people whom this login looks after
+        #[arg(long, value_name = "LOGIN")]
+        mine: Option<String>,
+    },
     #[command(flatten)]
     Shared(Shared),
 }

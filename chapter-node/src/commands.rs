@@ -11,17 +11,14 @@ use node::{
     Accepting, ErrorKind, Invite, JoinOffer, Leaving, Node, PagesTls, ask_for_invite, follow, join, leave, look,
 };
 use serde_json::{Value, json};
-use store::{DATABASE_FILE, Filter, LeaveWord, LinkStanding, Page};
-use web::{ago, person_json};
+use store::{DATABASE_FILE, LeaveWord, LinkStanding};
 
 use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
-use crate::{first_run, site};
+use crate::{first_run, site, today};
 
 /// Where pages are served, if nothing else is said: to this machine, and with `--lan` to all that reach it.
 const HTTP: &str = "127.0.0.1:8090";
 const HTTP_LAN: &str = "0.0.0.0:8090";
-/// New people shown by `today`: what one evening of calls holds.
-const NEW_SHOWN: usize = 20;
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { globals, command } = arguments;
@@ -43,13 +40,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve { http, hosts, trusted_proxy, lan } => {
             let node = globals.open(PROGRAM)?;
             let config = Config::read(node.directory())?;
-            let mut rules = config.rules(&hosts, &trusted_proxy, None)?;
+            let (mut rules, goals) = (config.rules(&hosts, &trusted_proxy, None)?, config.goals()?);
             let tls = if lan { Some(for_the_local_network(&node)?) } else { None };
             rules.own_tls = lan;
             // What the file says of this machine's pages is not meant for the network.
             let (configured, default) = if lan { (None, HTTP_LAN) } else { (config.http, HTTP) };
             let http = http.or(configured).unwrap_or_else(|| default.to_owned());
-            let router = site::router(&node, rules);
+            let router = site::router(&node, rules, goals);
             serve(&node, ServePlan { tls, ..ServePlan::new(http, router) })
         }
         Command::Sync => sync(&globals.open(PROGRAM)?, "the network", out),
@@ -65,7 +62,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Note(command) => note(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Card(command) => card(&globals.open(PROGRAM)?, &command, out, &by),
-        Command::Today => today(&globals.open(PROGRAM)?, out),
+        Command::Today { mine } => {
+            let node = globals.open(PROGRAM)?;
+            today::tell(&node, mine.as_deref(), Config::read(node.directory())?.goals()?, out)
+        }
         Command::Shared(command) => run_shared(&globals, PROGRAM, &command, out, &by),
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 fn open(globals: &Globals, by: &str) -> Result<(), Failure> {
     let directory = globals.directory(PROGRAM)?;
     let config = Config::read(&directory)?;
-    let rules = config.rules(&[], &[], None)?;
+    let (rules, goals) = (config.rules(&[], &[], None)?, config.goals()?);
     let http = config.http.unwrap_or_else(|| HTTP.to_owned());
     let (node, begun): (Node, Option<Begun>) = if directory.join(DATABASE_FILE).exists() {
         (globals.open(PROGRAM)?, None)
@@ -84,7 +84,7 @@ fn open(globals: &Globals, by: &str) -> Result<(), Failure> {
             None => return Ok(()),
         }
     };
-    let router = site::router(&node, rules);
+    let router = site::router(&node, rules, goals);
     // Whoever has joined on the page has it open.
     let opens_browser = begun.is_none();
     serve(&node, ServePlan { opens_browser, begun, ..ServePlan::new(http, router) })
@@ -265,32 +265,6 @@ fn card(node: &Node, command: &Card, out: Out, by: &str) -> Result<(), Failure> 
         let rows: Vec<Vec<String>> =
             card.fields.iter().map(|(field, value)| vec![field.clone(), value.clone()]).collect();
         table(&["field", "value"], &rows)
-    });
-    Ok(())
-}
-
-fn today(node: &Node, out: Out) -> Result<(), Failure> {
-    let tally = node.tally()?;
-    let filter = Filter { untried: true, ..Filter::default() };
-    let people = node.read(|read| read.people(&filter, Page { limit: NEW_SHOWN, after: None }))?;
-    let made: Vec<Value> = people.iter().map(person_json).collect();
-    out.result(&json!({"new": made, "conflicts": tally.conflicts, "proposals": tally.proposals}), || {
-        let row = |person: &store::PersonRow| {
-            let id = person.supporter.id.to_string();
-            let phone = person.supporter.phones.first().map_or("", |phone| phone.number.as_str()).to_owned();
-            vec![
-                id[id.len() - 8..].to_owned(),
-                person.supporter.display_name(),
-                phone,
-                ago(Some(person.supporter.id.created_at()), node.now()),
-            ]
-        };
-        let rows: Vec<Vec<String>> = people.iter().map(row).collect();
-        if rows.is_empty() {
-            "nobody new to call".to_owned()
-        } else {
-            table(&["id", "to call", "phone", "signed up"], &rows)
-        }
     });
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** everything here works with the parent unreachable, for any time. Knows nothing of SQL, Automerge or gRPC.
 
+mod actions;
 mod arguments;
 mod commands;
 mod first_run;

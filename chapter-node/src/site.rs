@@ -3,23 +3,28 @@
 use axum::Router;
 use model::Right;
 use node::Node;
-use web::{Access, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
+use web::{Access, Goals, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
 
-use crate::today;
+use crate::{actions, today};
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
     NavItem { href: "/", label: "Today", key: "t", right: Right::SeeGiven },
     NavItem { href: "/people", label: "People", key: "p", right: Right::SeePeople },
+    NavItem { href: "/actions", label: "Actions", key: "c", right: Right::SeePeople },
     NavItem { href: "/audit", label: "Audit", key: "a", right: Right::SeeAudit },
 ];
 
 fn pages() -> Pages<Site> {
-    Pages::default().get("/", Access::Needs(Right::SeeGiven), today::page).merge(shared_pages())
+    Pages::default()
+        .get("/", Access::Needs(Right::SeeGiven), today::page)
+        .merge(actions::action_pages())
+        .merge(shared_pages())
 }
 
-pub(crate) fn router(node: &Node, rules: Rules) -> Router {
-    let site = Site { node: node.clone(), nav: NAV };
+pub(crate) fn router(node: &Node, rules: Rules, goals: Goals) -> Router {
+    let mut site = Site::new(node, NAV);
+    site.goals = goals;
     guarded(pages().with_state(site), node, rules, &[])
 }
 

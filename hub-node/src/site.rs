@@ -52,7 +52,7 @@ fn own_pages() -> Pages<Hub> {
 }
 
 pub(crate) fn router(node: &Node, gate: SignUpGate, rules: Rules) -> Router {
-    let site = Site { node: node.clone(), nav: NAV };
+    let site = Site::new(node, NAV);
     let hub = Hub { site: site.clone(), routing: Routing::new(node), keys: osdi::KeysInUse::default(), gate };
     guarded(own_pages().with_state(hub).merge(shared_pages().with_state(site)), node, rules, OPEN)
 }

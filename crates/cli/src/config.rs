@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use node::SignUpLimits;
 use serde::Deserialize;
-use web::{Proxies, Rules, SecondFactor};
+use web::{Goals, ONE_TO_ONES_A_WEEK, Proxies, QUIET_AFTER_DAYS, Rules, SecondFactor};
 
 use crate::Failure;
 
@@ -33,6 +33,10 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// `optional`: at a hub, administrators need no second factor.
     pub second_factor: Option<String>,
+    /// At a chapter: how many one-to-ones an organiser aims at in a week.
+    pub one_to_ones_a_week: Option<u32>,
+    /// At a chapter: after how many days without a conversation somebody on the upper half of the ladder has gone quiet.
+    pub quiet_after_days: Option<u32>,
     /// Beyond which sign-ups at a hub are held for review.
     #[serde(default)]
     pub sign_up_limits: SignUpLimits,
@@ -52,6 +56,21 @@ impl Config {
             .map_err(|error| Failure::failed(format!("could not read {}: {error}", path.display())))?;
         toml::from_str(&text)
             .map_err(|error| Failure::refused(format!("{} can't be read: {}", path.display(), error.message())))
+    }
+
+    /// What a chapter's organisers aim at.
+    ///
+    /// # Errors
+    /// When a goal is none.
+    pub fn goals(&self) -> Result<Goals, Failure> {
+        let goal = |name: &str, set: Option<u32>, usual: u32| match set {
+            Some(0) => Err(Failure::refused(format!("{name} in {CONFIG_FILE} can't be 0: leave it out for {usual}"))),
+            set => Ok(set.unwrap_or(usual)),
+        };
+        Ok(Goals {
+            one_to_ones_a_week: goal("one_to_ones_a_week", self.one_to_ones_a_week, ONE_TO_ONES_A_WEEK)?,
+            quiet_after_days: goal("quiet_after_days", self.quiet_after_days, QUIET_AFTER_DAYS)?,
+        })
     }
 
     /// What the pages are told: flags beat the file.
@@ -97,6 +116,13 @@ fn host_name(text: &str) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_goal_that_nobody_set_is_the_usual_one_and_none_is_refused() {
+        let config = Config { quiet_after_days: Some(30), ..Config::default() };
+        assert_eq!(config.goals().unwrap(), Goals { quiet_after_days: 30, ..Goals::default() });
+        assert!(Config { one_to_ones_a_week: Some(0), ..Config::default() }.goals().is_err());
+    }
 
     #[test]
     fn flags_beat_the_file_and_what_is_no_host_name_is_refused() {

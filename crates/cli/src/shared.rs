@@ -1,5 +1,6 @@
 //! The commands that are the same at both programs.
 
+mod actions;
 mod arguments;
 mod audit;
 mod going;
@@ -7,6 +8,7 @@ mod logins;
 mod merging;
 mod refused;
 mod run;
+mod work;
 
 pub(crate) use arguments::Handover;
 pub use arguments::Shared;

@@ -91,6 +91,9 @@ pub enum Body {
         /// By when.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<Date>,
+        /// The action to which she is asked to come.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<DocId>,
     },
     /// What came of an ask.
     Answer {

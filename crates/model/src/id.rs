@@ -83,7 +83,7 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// A document's id: of a supporter, of the network's settings, of a chapter's card.
+    /// A document's id: of a supporter, of the network's settings, of a chapter's card, of an action.
     DocId
 );
 uuid_id!(
@@ -194,6 +194,8 @@ pub enum Kind {
     NetworkSettings,
     /// A chapter's card, written by its chapter.
     ChapterCard,
+    /// An action of a chapter, written by its chapter.
+    Action,
 }
 
 impl Kind {
@@ -203,12 +205,14 @@ impl Kind {
             Self::Supporter => "supporter",
             Self::NetworkSettings => "network_settings",
             Self::ChapterCard => "chapter_card",
+            Self::Action => "action",
         }
     }
 
     /// The kind of a word; `None` for a kind of a later version.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Supporter, Self::NetworkSettings, Self::ChapterCard].into_iter().find(|kind| kind.word() == word)
+        let all = [Self::Supporter, Self::NetworkSettings, Self::ChapterCard, Self::Action];
+        all.into_iter().find(|kind| kind.word() == word)
     }
 }
 

@@ -4,6 +4,7 @@
 //! is never checked again. A type that holds something about a person prints redacted.
 //! Knows nothing of Automerge, SQL, sockets or pages.
 
+mod action;
 mod address;
 mod audit;
 mod card;
@@ -23,6 +24,7 @@ mod supporter;
 mod time;
 mod work;
 
+pub use action::{Action, Part};
 pub use address::{PostalAddress, normalise_country, normalise_region};
 pub use audit::AuditKind;
 pub use card::ChapterCard;

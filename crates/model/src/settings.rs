@@ -47,8 +47,9 @@ impl NetworkSettings {
     /// The built-in sharing statement, shown when a chapter joins.
     pub const STATEMENT: &'static str = "\
 The network sees, of every person your chapter shares: names, e-mail addresses, telephone numbers, postal addresses, \
-consent, shared tags and fields, the rung, and the facts of attempts, one-to-ones, asks and moves (who, when, what came \
-of it, and the line written beside an attempt). A chapter to which the person later belongs sees the same.\n\
+consent, shared tags and fields, the rung, and the facts of attempts, one-to-ones, asks, moves and actions she came to \
+(who, when, what came of it, and the line written beside an attempt). A chapter to which the person later belongs sees \
+the same. Of your actions the network sees name, day, place and tag.\n\
 Never leave your chapter: notes, the story, interest and relationships of a one-to-one, and fields and tags that the \
 network has not declared.";
 

@@ -97,6 +97,39 @@ impl FromStr for Timestamp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date(jiff::civil::Date);
 
+/// A day in ms.
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+impl Date {
+    /// Its first moment in UTC.
+    pub fn begins(self) -> Timestamp {
+        let zoned = self.0.to_zoned(jiff::tz::TimeZone::UTC);
+        Timestamp::from_millis(zoned.map_or(0, |zoned| zoned.timestamp().as_millisecond()))
+    }
+
+    /// So many days later, or earlier.
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        self.begins().plus_millis(days.saturating_mul(DAY_MS)).date()
+    }
+
+    /// How many days it is after `earlier`; negative if it is before.
+    pub fn days_since(self, earlier: Self) -> i64 {
+        self.begins().since(earlier.begins()) / DAY_MS
+    }
+
+    /// The Monday of its week (ISO 8601).
+    #[must_use]
+    pub fn monday(self) -> Self {
+        self.plus_days(-i64::from(self.0.weekday().to_monday_zero_offset()))
+    }
+
+    /// As people read it: `Tue 24 Nov 2026`.
+    pub fn for_people(self) -> String {
+        self.0.strftime("%a %-d %b %Y").to_string()
+    }
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -143,6 +176,9 @@ mod tests {
         assert_eq!("2026-11-22T14:55".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T14:55:00.000Z");
         assert_eq!("2026-11-22".parse::<Timestamp>().unwrap().to_string(), "2026-11-22T12:00:00.000Z");
         assert!("yesterday".parse::<Timestamp>().is_err());
+        let (sunday, monday): (Date, Date) = ("2026-11-29".parse().unwrap(), "2026-11-23".parse().unwrap());
+        assert_eq!((sunday.monday(), monday.monday(), monday.plus_days(6)), (monday, monday, sunday));
+        assert_eq!((sunday.days_since(monday), monday.begins().to_string().as_str()), (6, "2026-11-23T00:00:00.000Z"));
         for far in [i64::MIN, -62_200_000_000_000, 253_402_300_799_999, i64::MAX] {
             let at = Timestamp::from_millis(far);
             assert_eq!(at.to_string().parse(), Ok(at), "{far}");

@@ -153,9 +153,11 @@ impl Supporter {
     pub fn work(&self) -> Work {
         let mut reading = Reading::default();
         self.events.iter().for_each(|event| reading.event(event));
-        let Reading { tried, spoken, kept, moved, kept_here, said_yes, next, not_before, asks } = reading;
+        let Reading { tried, spoken, kept, moved, kept_here, said_yes, next, not_before, mut asks } = reading;
+        asks.retain(|(ask, _)| !self.came_as_asked(*ask));
         let asked = asks.iter().filter_map(|(event, due)| due.map(|on| FollowUp { on, why: Due::Ask, event: *event }));
-        let first = asked.chain(next).min_by_key(|due| due.on);
+        // Whom nobody has tried to reach stands among the new: the day on which somebody took her makes nothing due.
+        let first = asked.chain(next.filter(|_| tried.is_some())).min_by_key(|due| due.on);
         let late = |due: FollowUp| FollowUp { on: not_before.map_or(due.on, |day| day.max(due.on)), ..due };
         let willing = said_yes || self.tags.contains(WILLING_TAG);
         let new = match (self.do_not_contact || tried.is_some(), willing) {
@@ -202,7 +204,7 @@ mod tests {
 
     fn ask(due: &str) -> Body {
         let due = Some(due.parse().unwrap());
-        Body::Ask { text: "Come".into(), ask_kind: AskKind::Come, rung: None, due }
+        Body::Ask { text: "Come".into(), ask_kind: AskKind::Come, rung: None, due, action: None }
     }
 
     #[test]
@@ -240,6 +242,8 @@ mod tests {
         let care = Body::Care { who: Some("ana".into()), before: None, on: Some("2026-06-01".parse().unwrap()) };
         let work = her(&[ask("2026-05-03"), care]).work();
         assert_eq!(work.follow_up.unwrap().on.to_string(), "2026-06-01");
+        let care = Body::Care { who: Some("ana".into()), before: None, on: Some("2026-06-01".parse().unwrap()) };
+        assert_eq!(her(&[care]).work().follow_up, None, "nobody has called her yet: she is among the new");
         let mut closed = her(&[ask("2026-05-03")]);
         closed.do_not_contact = true;
         assert_eq!((closed.work().follow_up, closed.work().new), (None, New::No));

@@ -91,6 +91,7 @@ pub(crate) struct Plan {
     transfer: Option<NewTransfer>,
     releases: Option<EventId>,
     forgets: Option<EventId>,
+    frees: Option<String>,
     audits: Vec<NewAudit>,
     bounded: Option<(&'static str, NewAudit)>,
     known_by: Vec<EmailAddress>,
@@ -130,6 +131,12 @@ impl Plan {
     /// With the private texts of an event gone.
     pub(crate) fn forgetting_notes_of(mut self, event: EventId) -> Self {
         self.forgets = Some(event);
+        self
+    }
+
+    /// With her number free again, if this login holds it.
+    fn freeing_number_of(mut self, by: &str) -> Self {
+        self.frees = Some(by.to_owned());
         self
     }
 
@@ -223,6 +230,7 @@ impl Node {
                 transfer,
                 releases,
                 forgets,
+                frees,
                 audits,
                 bounded,
                 known_by,
@@ -252,6 +260,7 @@ impl Node {
                 }
                 releases.map_or(Ok(()), |held| tx.end_held(held, Some(document)))?;
                 forgets.map_or(Ok(()), |event| tx.forget_notes_of(event))?;
+                frees.map_or(Ok(()), |by| tx.close_number(document, &by))?;
                 audits.iter().try_for_each(|said| tx.audit(said))?;
                 bounded.map_or(Ok(()), |(source, said)| tx.audit_bounded(source, &said))?;
                 answer.map_or(Ok(()), |answer| tx.keep_answer(&answer, document, at))?;
@@ -298,7 +307,7 @@ impl Node {
 
     fn log(&self, person: DocId, by: &str, event: Event) -> Result<EventId, NodeError> {
         self.in_our_care(person)?;
-        self.edit(person, by, |_, _| Ok(Plan::event(&event)))?;
+        self.edit(person, by, |_, _| Ok(Plan::event(&event).freeing_number_of(by)))?;
         Ok(event.id)
     }
 
@@ -379,7 +388,7 @@ impl Node {
             let Some(text) = text.filter(|text| !text.is_blank()) else { continue };
             notes.push(self.note(kind, Some(held.id), text, by)?);
         }
-        self.edit(person, by, |_, _| Ok(Plan { notes: notes.clone(), ..Plan::event(&held) }))?;
+        self.edit(person, by, |_, _| Ok(Plan { notes: notes.clone(), ..Plan::event(&held).freeing_number_of(by) }))?;
         Ok(held.id)
     }
 
@@ -418,7 +427,7 @@ impl Node {
         if let Some(rung) = &rung {
             self.known_rung(rung)?;
         }
-        self.log(person, by, event(None, by, Body::Ask { text, ask_kind: kind, rung, due }))
+        self.log(person, by, event(None, by, Body::Ask { text, ask_kind: kind, rung, due, action: None }))
     }
 
     fn known_rung(&self, rung: &RungId) -> Result<(), NodeError> {

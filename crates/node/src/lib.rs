@@ -3,6 +3,7 @@
 //! **Invariants:** time and randomness enter here and are passed inward; wire types stop here; no lock is held across an
 //! await; a link fails alone. Alone imports tonic, rustls and rcgen. Knows nothing of HTML or of which chapter serves a place.
 
+mod actions;
 mod acts;
 mod address;
 mod audit;
@@ -54,6 +55,7 @@ mod transfers;
 mod users;
 mod wire;
 
+pub use actions::{ActionDraft, Marked, PEOPLE_AT_ONCE};
 pub use acts::{AskDraft, AttemptDraft, OneToOneDraft, PersonDraft};
 pub use address::{listen_address, local_network_address, loopback_only, public_addresses};
 pub use authority::{back_up_keys, put_back_keys, unlock_file};

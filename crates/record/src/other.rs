@@ -1,8 +1,12 @@
-//! The two other kinds of document: the network's settings and a chapter's card. Flat, like a supporter's.
+//! The other kinds of document: the network's settings, a chapter's card, an action. Flat, like a supporter's.
 
-use model::{CUSTOM, ChapterCard, NetworkSettings, ScopeId, TAG};
+use automerge::{ROOT, ReadDoc as _, ScalarValue};
+use model::{Action, CUSTOM, ChapterCard, Conflict, Date, DocId, NetworkSettings, Personal, ScopeId, TAG};
 
-use crate::{Record, Value};
+use crate::{Record, Value, Write};
+
+/// That an action does not take place.
+const CANCELLED: &str = "cancelled";
 
 impl Record {
     /// The entries of new settings.
@@ -63,7 +67,106 @@ impl Record {
         }
     }
 
+    /// The entries of a new action; what is empty is left out.
+    pub fn action_entries(name: &str, on: Date, place: &str, tag: &str) -> Vec<(String, Value)> {
+        let day = on.to_string();
+        let fields = [("name", name), ("on", day.as_str()), ("place", place), ("tag", tag)];
+        let set = fields.into_iter().filter(|(_, value)| !value.is_empty());
+        set.map(|(field, value)| (field.to_owned(), Value::text(value))).collect()
+    }
+
+    /// Reads an action. Where two nodes wrote different things Automerge's winner is shown, and both are listed.
+    pub fn action(&self) -> Action {
+        let text = |field: &str| self.text(field).unwrap_or_default();
+        let conflict = |(field, _): (&str, &str)| {
+            let apart = self.standing(field).len() > 1;
+            let values = if apart { self.standing_values(field) } else { Vec::new() };
+            (values.len() > 1).then(|| Conflict { field: field.to_owned(), values })
+        };
+        let cancelled = self.doc.get(ROOT, CANCELLED).ok().flatten();
+        Action {
+            id: self.id().unwrap_or(DocId::from_bytes([0; 16])),
+            name: text("name"),
+            on: text("on").parse().ok(),
+            place: Personal::new(text("place")),
+            tag: text("tag"),
+            cancelled: cancelled.is_some_and(|(value, _)| value.as_scalar() == Some(&ScalarValue::Boolean(true))),
+            conflicts: Action::FIELDS.into_iter().filter_map(conflict).collect(),
+        }
+    }
+
     fn json<T: serde::de::DeserializeOwned>(&self, key: &str) -> Option<T> {
         serde_json::from_str(&self.text(key)?).ok()
+    }
+}
+
+impl Write {
+    /// That an action does not take place.
+    pub fn cancelled() -> Self {
+        Self::Put(CANCELLED.to_owned(), Value::Flag)
+    }
+
+    /// That it does.
+    pub fn not_cancelled() -> Self {
+        Self::Delete(CANCELLED.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Kind, Timestamp};
+
+    use super::*;
+    use crate::{Refusal, Stamp, inspect};
+
+    fn stamp(actor: u8) -> Stamp {
+        Stamp { actor: [actor; 16], author: "0badcafe/lee".into(), at: Timestamp::from_millis(1_000_000) }
+    }
+
+    fn picnic() -> (Record, crate::Written) {
+        let entries = Record::action_entries("Picnic", "2026-12-01".parse().unwrap(), "Elysian Park", "");
+        Record::create(DocId::from_bytes([1; 16]), Kind::Action, entries, &stamp(1))
+    }
+
+    #[test]
+    fn an_action_is_read_as_it_was_written_and_can_be_cancelled_and_held_after_all() {
+        let (mut record, first) = picnic();
+        assert_eq!(inspect(&first.bytes).unwrap().kind.as_deref(), Some("action"));
+        let action = record.action();
+        assert_eq!((action.id, action.name.as_str()), (DocId::from_bytes([1; 16]), "Picnic"));
+        assert_eq!(action.on.map(|day| day.to_string()).as_deref(), Some("2026-12-01"));
+        assert_eq!((action.place.expose(), action.tag.as_str(), action.cancelled), ("Elysian Park", "", false));
+        record.edit(&[Write::cancelled()], &stamp(2)).unwrap();
+        assert!(record.action().cancelled);
+        assert_eq!(record.edit(&[Write::cancelled()], &stamp(2)), None, "it is cancelled already");
+        record.edit(&[Write::not_cancelled()], &stamp(2)).unwrap();
+        assert_eq!(record.action(), action);
+    }
+
+    #[test]
+    fn two_days_written_apart_are_both_shown_until_one_is_settled() {
+        let (mut here, _) = picnic();
+        let mut there = here.clone();
+        here.edit(&[Write::field("on", "2026-12-02")], &stamp(2)).unwrap();
+        let theirs = there.edit(&[Write::field("on", "2026-12-03")], &stamp(3)).unwrap();
+        let mut heads = here.heads();
+        heads.push(theirs.hash);
+        let (mut both, _) = crate::fold(Some(&here.save()), [theirs.bytes.as_slice()], &heads).unwrap();
+        let conflicts = both.action().conflicts;
+        assert_eq!(conflicts.len(), 1);
+        let mut days: Vec<&str> = conflicts[0].values.iter().map(|standing| standing.value.expose()).collect();
+        days.sort_unstable();
+        assert_eq!((conflicts[0].field.as_str(), days), ("on", vec!["2026-12-02", "2026-12-03"]));
+        both.edit(&[Write::Settle("on".into(), Value::text("2026-12-02"))], &stamp(2)).unwrap();
+        let settled = both.action();
+        assert_eq!(settled.on.map(|day| day.to_string()).as_deref(), Some("2026-12-02"));
+        assert!(settled.conflicts.is_empty());
+    }
+
+    #[test]
+    fn an_action_never_becomes_something_else() {
+        let (mut record, _) = picnic();
+        let written = record.edit(&[Write::field("kind", "chapter_card")], &stamp(2)).unwrap();
+        assert!(matches!(inspect(&written.bytes), Err(Refusal::DocumentId)));
     }
 }

@@ -49,7 +49,7 @@ impl Record {
     }
 
     /// What stands under a key with who wrote each and when, the shown value first; equal values are one.
-    fn standing_values(&self, key: &str) -> Vec<Standing> {
+    pub(crate) fn standing_values(&self, key: &str) -> Vec<Standing> {
         let mut values: Vec<Standing> = Vec::new();
         for (value, operation) in self.standing(key).into_iter().rev() {
             let text = match value.as_scalar() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{DocId, Kind, ScopeId, ScopeSum, Timestamp};
+use model::{DocId, ScopeId, ScopeSum, Timestamp};
 use record::Record;
 use rusqlite::params;
 
@@ -66,6 +66,7 @@ impl Read<'_> {
         found.extend(self.check_documents()?);
         found.extend(self.check_joined()?);
         found.extend(self.check_homes()?);
+        found.extend(self.check_actions()?);
         found.extend(self.check_counters()?);
         Ok(found)
     }
@@ -144,11 +145,17 @@ impl Read<'_> {
             if row.dirty.is_none() && row.heads != heads {
                 found.push(difference(format!("record {id}"), "logged and folded heads differ with nothing to fold"));
             }
-            if row.kind == Kind::Supporter
-                && let View::Supporter(made) = View::of(&record, row.kind, &ladder)
-                && (self.record(id)?.supporter != made.supporter
-                    || self.named_by(row.id)? != named(Some(&made.supporter)))
-            {
+            let view = View::of(&record, row.kind, &ladder);
+            let sound = match &view {
+                View::Supporter(made) => {
+                    self.record(id)?.supporter == made.supporter
+                        && self.named_by(row.id)? == named(Some(&made.supporter))
+                        && self.parts_of(row.id)? == made.supporter.parts()
+                }
+                View::Action(_) => self.shows(row.id, &view)?,
+                View::Card(_) | View::Nothing => true,
+            };
+            if !sound {
                 found.push(difference(format!("view of {id}"), "the row differs from the record"));
             }
         }

@@ -30,7 +30,7 @@ impl Tx<'_> {
         self.put_link(link)?;
         let own = self.known_scope(link.scope)?.id;
         let sql = "INSERT INTO assign (scope, document, epoch, state) SELECT ?, id, 1, 'held' FROM document
-                   WHERE kind = 'supporter' AND state IN ('live', 'quarantined')";
+                   WHERE kind IN ('supporter', 'action') AND state IN ('live', 'quarantined')";
         self.run("share what is here", sql, params![own])?;
         let (sum, count) = self.recount(link.scope)?;
         let sql = "UPDATE scope SET sum = ?, count = ? WHERE id = ?";

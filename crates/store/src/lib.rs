@@ -5,6 +5,7 @@
 //! cursors move in the transaction of the data that they speak of; private notes are in tables that no feed reads.
 //! Alone knows SQL. Synchronous: threads belong to `node`. Knows nothing of sockets, clocks or randomness.
 
+mod action;
 mod audit;
 mod backup;
 mod chapter;
@@ -53,6 +54,7 @@ mod words;
 mod work;
 mod writer;
 
+pub use action::{ActionRow, Turnout};
 pub use audit::{AuditChecked, AuditRow, NewAudit};
 pub use backup::{LedgerRule, Restored};
 pub use chapter::{ChapterRow, ChapterState, NewChapter};

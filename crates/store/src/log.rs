@@ -315,7 +315,8 @@ impl Tx<'_> {
         let kind = inspected.kind.as_deref().map_or(Some(Kind::Supporter), Kind::from_word);
         let allowed = match (link.direction, kind) {
             (Direction::Up, Some(_)) => true,
-            (Direction::Down, Some(Kind::Supporter)) => source.scope != ScopeId::NETWORK,
+            // A chapter's people and actions are in its own scope.
+            (Direction::Down, Some(Kind::Supporter | Kind::Action)) => source.scope != ScopeId::NETWORK,
             (Direction::Down, Some(Kind::NetworkSettings | Kind::ChapterCard)) | (_, None) => false,
         };
         let Some(kind) = kind.filter(|_| allowed) else {

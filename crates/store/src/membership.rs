@@ -64,13 +64,13 @@ impl Read<'_> {
         found.ok_or_else(|| StoreError::Unknown("chapter", slug.to_owned()))
     }
 
-    /// Whose home a chapter is.
+    /// Whose home a chapter is: people, not its actions.
     ///
     /// # Errors
     /// When the chapter is not known, or rows can't be read.
     pub fn at_home(&self, chapter: ScopeId) -> Result<Vec<DocId>, StoreError> {
         let sql = "SELECT d.doc_id FROM assign a JOIN document d ON d.id = a.document
-                   WHERE a.scope = ? AND a.state = 'held' AND a.guest = 0 ORDER BY d.id";
+                   WHERE a.scope = ? AND a.state = 'held' AND a.guest = 0 AND d.kind = 'supporter' ORDER BY d.id";
         let ids = self.all("list who is at home", sql, params![self.known_scope(chapter)?.id], |row| row.get(0))?;
         Ok(ids.into_iter().map(DocId::from_bytes).collect())
     }
@@ -234,18 +234,11 @@ impl Tx<'_> {
 
     /// Transfers of a chapter that leaves end, and the other sides hear of it.
     fn end_transfers(&self, scope: i64, at: Timestamp) -> Result<(), StoreError> {
-        let sql =
-            "SELECT t.id, t.document, t.giver, t.taker, d.doc_id FROM transfer t JOIN document d ON d.id = t.document
-                   WHERE t.state = 'open' AND (t.giver = ?1 OR t.taker = ?1)";
-        let open: Vec<(i64, i64, Option<i64>, Option<i64>, [u8; 16])> =
-            self.all("look for transfers", sql, params![scope], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-            })?;
-        open.into_iter().try_for_each(|(id, document, giver, taker, person)| {
-            self.decline(id, HAS_LEFT)?;
-            let ended = NewAudit::new(AuditKind::TransferDeclined, at).about(DocId::from_bytes(person));
-            self.audit(&ended.detail(HAS_LEFT))?;
-            self.feed_transfer(id, document, giver, taker)
+        let open = self.transfers_where("WHERE t.state = 'open' AND (t.giver = ?1 OR t.taker = ?1)", params![scope])?;
+        open.into_iter().try_for_each(|open| {
+            self.decline(open.row, HAS_LEFT)?;
+            self.audit(&NewAudit::new(AuditKind::TransferDeclined, at).about(open.person).detail(HAS_LEFT))?;
+            self.feed_transfer(open.row, open.document, open.giver, open.taker)
         })
     }
 

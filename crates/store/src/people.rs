@@ -48,6 +48,8 @@ pub enum ToDoList {
     New,
     /// Who is to be contacted on this day or was before it, the longest overdue first.
     DueBy(Date),
+    /// Who is to be contacted between these two days, both included, the first one first.
+    DueBetween(Date, Date),
     /// Who stands on one of these rungs and was last talked with before this moment, the longest ago first.
     Quiet(Vec<RungId>, Timestamp),
     /// Who has kept an ask where she stands, is asked nothing, and stands below this rung.
@@ -61,6 +63,10 @@ impl ToDoList {
         match self {
             Self::New => ("v.new IS NOT NULL".to_owned(), "v.new DESC, v.document", Vec::new()),
             Self::DueBy(day) => ("v.due <= ?".to_owned(), "v.due, v.document", vec![text(&day.to_string())]),
+            Self::DueBetween(first, last) => {
+                let values = vec![text(&first.to_string()), text(&last.to_string())];
+                ("v.due >= ? AND v.due <= ?".to_owned(), "v.due, v.document", values)
+            }
             Self::Quiet(rungs, before) => {
                 let marks = vec!["?"; rungs.len()].join(", ");
                 let mut values: Vec<Value> = rungs.iter().map(|rung| text(rung.as_str())).collect();
@@ -71,6 +77,13 @@ impl ToDoList {
                 ("v.ready IS NOT NULL AND v.rung != ?".to_owned(), "v.document", vec![text(top.as_str())])
             }
         }
+    }
+}
+
+impl Filter {
+    /// The rows among which it looks: for one organiser her people alone, by their row numbers.
+    pub(crate) const fn source(&self) -> &'static str {
+        if self.mine.is_some() { "supporter v NOT INDEXED" } else { "supporter v" }
     }
 }
 
@@ -124,9 +137,10 @@ const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.stat
 const TAGGED: &str = "(EXISTS (SELECT 1 FROM json_each(v.view, '$.tags') WHERE value = ?)
   OR (v.shown_under IS NOT NULL AND EXISTS (SELECT 1 FROM supporter m, json_each(m.view, '$.tags') t
                                             WHERE m.shown_under = v.document AND t.value = ?)))";
-/// Looked after by a login, as any of her records says.
-const LOOKED_AFTER: &str = "(v.looked_after_by = ? OR v.document IN
-  (SELECT m.shown_under FROM supporter m WHERE m.looked_after_by = ? AND m.shown_under IS NOT NULL))";
+/// Looked after by a login, as any of her records says. An organiser has fewer people than any list of what there is to do.
+const LOOKED_AFTER: &str = "v.document IN
+  (SELECT m.document FROM supporter m INDEXED BY supporter_care WHERE m.looked_after_by = ? UNION ALL
+   SELECT m.shown_under FROM supporter m INDEXED BY supporter_care WHERE m.looked_after_by = ? AND m.shown_under IS NOT NULL)";
 /// With a record in a chapter: her row, or one that is shown under a row elsewhere.
 const IN_CHAPTER: &str = "(v.home = ? OR v.document IN
   (SELECT m.shown_under FROM supporter m INDEXED BY supporter_under WHERE m.home = ? AND m.shown_under IS NOT NULL))";
@@ -180,24 +194,30 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read, or `after` names nobody.
     pub fn people(&self, filter: &Filter, page: Page) -> Result<Vec<PersonRow>, StoreError> {
-        let Some((condition, mut values)) = self.which(filter)? else { return Ok(Vec::new()) };
-        let (mut condition, mut order) = (condition, "v.document DESC");
+        let Some((mut condition, mut values)) = self.which(filter)? else { return Ok(Vec::new()) };
         if let Some(after) = page.after {
             let row = self.document_row(after)?.ok_or_else(|| StoreError::NotFound(after.to_string()))?;
             condition.push_str(" AND v.document < ?");
             values.push(row.into());
         }
-        if let Some(list) = &filter.to_do {
-            order = list.sql().1;
-        }
         values.push(Value::from(page.limit.clamp(1, PAGE_MAX) as i64));
-        let sql = format!("{COLUMNS} WHERE {condition} ORDER BY {order} LIMIT ?");
+        let sql = match &filter.to_do {
+            // Who comes first is found in an index alone: nobody else's row is read.
+            Some(list) => {
+                let (source, order) = (filter.source(), list.sql().1);
+                let first = format!("SELECT v.document FROM {source} WHERE {condition} ORDER BY {order} LIMIT ?");
+                format!("{COLUMNS} WHERE v.document IN ({first}) ORDER BY {order}")
+            }
+            None => format!("{COLUMNS} WHERE {condition} ORDER BY v.document DESC LIMIT ?"),
+        };
         self.shown(self.all("list people", &sql, params_from_iter(values), read_person)?)
     }
 
     /// The condition on `supporter v` that a filter is, with its values; none: it finds nobody.
     pub(crate) fn which(&self, filter: &Filter) -> Result<Option<(String, Vec<Value>)>, StoreError> {
-        let mut conditions = vec!["v.listed = 1".to_owned()];
+        // Only who is listed has something to do: those lists are read from their indexes alone.
+        let listed = filter.to_do.is_none().then(|| "v.listed = 1".to_owned());
+        let mut conditions: Vec<String> = listed.into_iter().collect();
         let mut values: Vec<Value> = Vec::new();
         let mut add = |condition: &str, given: &[Value]| {
             conditions.push(condition.to_owned());

@@ -64,6 +64,9 @@ impl Tx<'_> {
             // A word on what this node has forgotten, or has never proposed.
             return Ok(Ok(()));
         }
+        if row.kind != model::Kind::Supporter {
+            return self.in_vain(source, id, "gave or asked for what is nobody").map(Ok);
+        }
         if self.has_proposed_enough(source.scope_row)? {
             return Ok(Err(NotTaken::not_yours("this chapter has proposed too many transfers already")));
         }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Body, ChapterCard, Kind, Ladder, New, Supporter};
+use model::{Action, Body, ChapterCard, Kind, Ladder, New, Supporter};
 use record::Record;
 use rusqlite::params;
 
@@ -22,6 +22,8 @@ pub(crate) enum View {
     Supporter(Box<Shown>),
     /// A chapter's card.
     Card(ChapterCard),
+    /// An action.
+    Action(Action),
     /// Nothing: it is read where it is needed.
     Nothing,
 }
@@ -31,6 +33,7 @@ impl View {
         match kind {
             Kind::Supporter => Self::Supporter(Box::new(Shown::of(record.supporter(ladder)))),
             Kind::ChapterCard => Self::Card(record.card()),
+            Kind::Action => Self::Action(record.action()),
             Kind::NetworkSettings => Self::Nothing,
         }
     }
@@ -141,6 +144,7 @@ impl Read<'_> {
                 let json = self.one("read a card", sql, params![document], |row| row.get::<_, String>(0))?;
                 Ok(json.and_then(|json| serde_json::from_str::<ChapterCard>(&json).ok()).as_ref() == Some(card))
             }
+            View::Action(action) => Ok(self.shown_action(document)?.as_ref() == Some(action)),
             View::Nothing => Ok(true),
         }
     }
@@ -172,6 +176,7 @@ impl Tx<'_> {
                 let chapter = card.chapter.map(|scope| *scope.as_bytes());
                 self.run("show a card", sql, params![document, chapter, json]).map(drop)
             }
+            View::Action(action) => self.put_action(document, action),
             View::Nothing => Ok(()),
         }
     }
@@ -180,7 +185,7 @@ impl Tx<'_> {
     pub(crate) fn put_new_view(&self, document: i64, view: &View, home: Option<i64>) -> Result<(), StoreError> {
         match view {
             View::Supporter(shown) => self.put_row(document, shown, None, home),
-            View::Card(_) | View::Nothing => self.put_view(document, view),
+            View::Card(_) | View::Action(_) | View::Nothing => self.put_view(document, view),
         }
     }
 
@@ -258,6 +263,7 @@ impl Tx<'_> {
     /// Takes a document out of lists, search, exact look-ups and figures.
     pub(crate) fn take_from_view(&self, document: i64) -> Result<(), StoreError> {
         self.run("forget a card", "DELETE FROM card WHERE document = ?", params![document])?;
+        self.run("forget an action", "DELETE FROM action WHERE document = ?", params![document])?;
         let Some(before) = self.before(document)? else { return Ok(()) };
         let parted = self.part_around(document, Some(&before), None)?;
         self.count_supporter(before.home, &before.view, -1);
@@ -272,6 +278,7 @@ impl Tx<'_> {
             let sql = "DELETE FROM event WHERE document = ? AND event_id = ?";
             self.run("forget an event", sql, params![document, event.id.as_bytes()])?;
         }
+        self.put_parts(document, Some(&before.view), None)?;
         self.run("forget a supporter", "DELETE FROM supporter WHERE document = ?", params![document])?;
         self.join_again(parted)
     }
@@ -298,6 +305,7 @@ impl Tx<'_> {
                 params![value, document],
             )?;
         }
+        self.put_parts(document, before, Some(now))?;
         let ids = |view: &Supporter| view.events.iter().map(|event| event.id).collect::<BTreeSet<_>>();
         let (old, new) = (before.map(ids).unwrap_or_default(), ids(now));
         for id in old.difference(&new) {

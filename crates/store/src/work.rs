@@ -29,7 +29,8 @@ impl Read<'_> {
     pub fn count_people(&self, filter: &Filter) -> Result<u64, StoreError> {
         let Some((condition, mut values)) = self.which(filter)? else { return Ok(0) };
         values.push(rusqlite::types::Value::from(COUNTED_MAX.cast_signed()));
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM supporter v WHERE {condition} LIMIT ?)");
+        let source = filter.source();
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT ?)");
         self.number("count people", &sql, rusqlite::params_from_iter(values))
     }
 

@@ -22,7 +22,36 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Regions marked `data-live` are fetched again when something moved, unless somebody is writing in them.
+// What was just done is said once: an address that is kept or sent on does not say it again.
+const here = new URL(location.href);
+if (["did", "held"].some((name) => here.searchParams.has(name))) {
+  here.searchParams.delete("did");
+  here.searchParams.delete("held");
+  history.replaceState(null, "", here);
+}
+
+// A number that is dialled is held first. If somebody else has it, the page says who, and nothing is dialled.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.dataset.dial) return;
+  event.preventDefault();
+  const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  const held = new URL(answer.url).searchParams.has("held");
+  if (answer.ok) location.href = held ? answer.url : form.dataset.dial;
+  else form.submit();
+});
+
+// One box ticks all of a name. Without this file it is not shown.
+document.documentElement.classList.add("scripted");
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset?.ticks;
+  if (!name) return;
+  for (const box of document.querySelectorAll(`input[type="checkbox"][name="${CSS.escape(name)}"]`)) {
+    box.checked = event.target.checked;
+  }
+});
+
+// Regions marked `data-live` are fetched again when something moved, unless somebody is writing or choosing in them.
 const regions = [...document.querySelectorAll("[data-live][id]")];
 let busy = false;
 async function follow() {
@@ -34,7 +63,8 @@ async function follow() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of regions) {
       const next = fresh.getElementById(region.id);
-      const writing = region.contains(document.activeElement) && typing();
+      const writing =
+        (region.contains(document.activeElement) && typing()) || region.querySelector("details[open], input[type=checkbox]:checked");
       if (next && !writing && next.innerHTML !== region.innerHTML) {
         region.innerHTML = next.innerHTML;
         region.className = next.className;
@@ -55,4 +85,21 @@ if (regions.length > 0 && "EventSource" in window) {
     down = false;
   });
   document.addEventListener("visibilitychange", follow);
+}
+
+// A search field marked `data-find` shows what its address answers while somebody types; its form does the same without this.
+for (const input of document.querySelectorAll("input[data-find]")) {
+  const shown = document.getElementById("found");
+  let asked;
+  input.addEventListener("input", async () => {
+    asked?.abort();
+    asked = new AbortController();
+    try {
+      const address = `${input.dataset.find}?query=${encodeURIComponent(input.value)}`;
+      const answer = await fetch(address, { signal: asked.signal });
+      if (answer.ok && !answer.redirected) shown.innerHTML = await answer.text();
+    } catch {
+      // Somebody typed on, or the node is away: the button still asks.
+    }
+  });
 }

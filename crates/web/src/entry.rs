@@ -61,9 +61,9 @@ struct Wanted {
     token: String,
 }
 
-/// Only a path of this node is gone to after a login. Browsers leave tabs and ends of lines out of an address, so that
+/// Only a path of this node is gone to after a login or an act. Browsers leave tabs and ends of lines out of an address, so that
 /// `/<tab>/evil.example` would be another site: whatever is no visible letter of ASCII is no path.
-fn local(next: &str) -> &str {
+pub(crate) fn local(next: &str) -> &str {
     let visible = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if next.starts_with('/') && !next.starts_with("//") && visible { next } else { "/" }
 }

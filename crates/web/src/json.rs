@@ -3,7 +3,7 @@
 use model::{Event, Timestamp};
 use node::{Node, NodeError};
 use serde_json::{Map, Value, json};
-use store::{ChapterRow, Difference, Direction, LinkRow, PersonRow, SCHEMA_VERSION, Tally};
+use store::{ActionRow, ChapterRow, Difference, Direction, LinkRow, PersonRow, SCHEMA_VERSION, Tally};
 
 /// A person in JSON, as the contract has her.
 pub fn person_json(person: &PersonRow) -> Value {
@@ -45,6 +45,16 @@ pub fn event_json(event: &Event) -> Value {
     serde_json::to_value(event).unwrap_or(Value::Null)
 }
 
+/// An action in JSON.
+pub fn action_json(row: &ActionRow) -> Value {
+    let (action, turnout) = (&row.action, row.turnout);
+    json!({
+        "id": action.id, "name": action.name, "on": action.on, "place": action.place, "tag": action.tag,
+        "cancelled": action.cancelled, "chapter": row.chapter, "conflicts": action.conflicts,
+        "asked": turnout.asked, "yes": turnout.said_yes, "came": turnout.came, "came_unasked": turnout.came_unasked,
+    })
+}
+
 /// A chapter in JSON.
 pub fn chapter_json(chapter: &ChapterRow) -> Value {
     let connected = chapter.links.iter().any(|(standing, _)| *standing == store::LinkStanding::Connected);
@@ -60,7 +70,8 @@ fn counts(rungs: &[(String, u64)]) -> Value {
     Value::Object(rungs.iter().map(|(rung, count)| (rung.clone(), json!(count))).collect::<Map<_, _>>())
 }
 
-fn link_json(link: &LinkRow, now: Timestamp) -> Value {
+/// A link in JSON.
+pub fn link_json(link: &LinkRow, now: Timestamp) -> Value {
     json!({
         "peer": link.peer.to_string(), "name": link.name, "state": link.standing.word(), "detail": link.detail,
         "direction": if link.direction == Direction::Up { "up" } else { "down" },

@@ -5,9 +5,12 @@
 
 mod account;
 mod assets;
+mod attempt;
 mod audit;
 mod entry;
 mod forms;
+mod giving;
+mod goals;
 mod guard;
 mod json;
 mod live;
@@ -18,17 +21,21 @@ mod routes;
 mod serving;
 mod shared;
 mod shell;
+mod undo;
 mod when;
 
 pub use assets::assets;
+pub use attempt::{Attempt, result_words};
 pub use forms::Form;
+pub use goals::{Goals, ONE_TO_ONES_A_WEEK, QUIET_AFTER_DAYS};
 pub use guard::{BODY_BYTES_MAX, Rules, SecondFactor, Visitor, guarded, guarded_before_a_node};
-pub use json::{chapter_json, event_json, person_json, status_json};
+pub use json::{action_json, chapter_json, event_json, link_json, person_json, status_json};
 pub use people::{Span, people_json};
 pub use problem::{Problem, WebError, blocking, html};
 pub use proxies::Proxies;
 pub use routes::{Access, Pages, Route};
 pub use serving::serve_pages;
 pub use shared::shared_pages;
-pub use shell::{Bare, NavItem, Shell, Site};
+pub use shell::{Bare, NavItem, Shell, Site, link_words};
+pub use undo::Notice;
 pub use when::{ago, since};

@@ -5,6 +5,7 @@
 mod list;
 mod person;
 mod words;
+mod work;
 
 pub use list::{Span, people_json};
 
@@ -13,16 +14,21 @@ use node::{Node, NodeError, Who};
 use store::{PersonRow, StoreError};
 
 use crate::Site;
+use crate::giving::give_out;
 use crate::routes::{Access, Pages};
+use crate::undo::{UNDO_GIVEN, undo_given};
 
 /// The routes of people's pages, and their JSON.
 pub(crate) fn people_pages() -> Pages<Site> {
     let (people, given) = (Access::Needs(Right::SeePeople), Access::Needs(Right::SeeGiven));
+    let edits = Access::Needs(Right::EditPeople);
     let pages = Pages::default()
         .get("/people", people, list::page)
         .get("/people/{id}", given, person::page)
         .get("/api/v1/people", people, list::json)
-        .get("/api/v1/people/{id}", given, person::json);
+        .get("/api/v1/people/{id}", given, person::json)
+        .post("/give-out", edits, give_out)
+        .post(UNDO_GIVEN, edits, undo_given);
     person::ACTS.into_iter().fold(pages, |pages, (path, right)| {
         pages.post(path, Access::Needs(right), move |site, id, who, form| person::act(site, id, who, form, path))
     })

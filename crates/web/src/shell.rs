@@ -6,7 +6,8 @@ use model::{Right, Timestamp};
 use node::{Node, Who};
 use store::{Direction, LinkRow, LinkStanding, NodeKind};
 
-use crate::{WebError, ago, assets, since};
+use crate::undo::Batches;
+use crate::{Goals, Notice, WebError, ago, assets, since};
 
 /// A page in the rail.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +29,9 @@ pub struct Site {
     pub node: Node,
     /// The pages in the rail.
     pub nav: &'static [NavItem],
+    /// What its organisers aim at.
+    pub goals: Goals,
+    pub(crate) batches: Batches,
 }
 
 /// The frame of one page.
@@ -47,6 +51,8 @@ pub struct Shell {
     pub link: String,
     /// `good`, `warn` or `bad`.
     pub link_class: &'static str,
+    /// What was just done, for whoever may want to take it back.
+    pub notice: Option<Notice>,
     /// Who has logged in.
     pub by: String,
     /// As what.
@@ -74,15 +80,19 @@ impl Bare {
 }
 
 impl Site {
+    /// What handlers share, at a node whose organisers aim at the usual.
+    pub fn new(node: &Node, nav: &'static [NavItem]) -> Self {
+        Self { node: node.clone(), nav, goals: Goals::default(), batches: Batches::default() }
+    }
+
     /// The frame for a page. Blocks.
     ///
     /// # Errors
     /// When the database can't be read.
     pub fn shell(&self, title: &str, here: &'static str, who: &Who) -> Result<Shell, WebError> {
         let links = self.node.read(|read| read.links())?;
-        let now = self.node.now();
         let chapter = self.node.kind() == NodeKind::Chapter;
-        let (link, link_class) = if chapter { link_up(&links, now) } else { links_down(&links) };
+        let (link, link_class) = if chapter { link_words(&links, self.node.now()) } else { links_down(&links) };
         Ok(Shell {
             title: title.to_owned(),
             node: self.node.row().name.clone(),
@@ -91,6 +101,7 @@ impl Site {
             here,
             link,
             link_class,
+            notice: None,
             by: who.by.clone(),
             role: who.role.word(),
             stamp: assets::stamp(),
@@ -103,7 +114,8 @@ impl Site {
     }
 }
 
-fn link_up(links: &[LinkRow], now: Timestamp) -> (String, &'static str) {
+/// The state of the link up as a sentence, and `good`, `warn` or `bad`.
+pub fn link_words(links: &[LinkRow], now: Timestamp) -> (String, &'static str) {
     let Some(link) = links.iter().find(|link| link.direction == Direction::Up) else {
         return ("Not joined to a network".to_owned(), "warn");
     };

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Role, Timestamp};
 
+use super::actions::Action;
 use super::audit::AuditArguments;
 use super::logins::{Token, User};
+use super::work::{CareArguments, DoNotContactArguments};
 
 macro_rules! word_argument {
     ($name:ident, $of:ty) => {
@@ -106,12 +108,21 @@ pub enum Shared {
     /// Concrete requests and what came of them
     #[command(subcommand)]
     Ask(Ask),
+    /// Actions of a chapter: who is asked to come, who comes
+    #[command(subcommand)]
+    Action(Action),
     /// The ladder: contact, conversation, commitment, leadership
     #[command(subcommand)]
     Ladder(Ladder),
     /// What somebody agreed to hear from whom
     #[command(subcommand)]
     Consent(Consent),
+    /// Take back an event that was wrongly logged: it goes out of sight, and what it had set is put back
+    #[command(after_help = "Example:\n  undo 91c3aa07")]
+    Undo {
+        /// The event's id
+        event: String,
+    },
     /// People who go from one chapter to another, or back to the network
     #[command(subcommand)]
     Transfers(Transfers),
@@ -256,6 +267,11 @@ pub enum People {
         /// Her id
         id: String,
     },
+    /// Give people to organisers, who look after them; several organisers get as many each
+    #[command(
+        after_help = "Examples:\n  people care 2f6d1c0a --who lee --on 2026-12-01\n  people care 2f6d1c0a 91c3aa07 7be01a55 --who lee --who ana"
+    )]
+    Care(CareArguments),
     /// Add a person to this chapter
     #[command(
         after_help = "Example:\n  chapter-node people add --given-name Jo --family-name Park --email jo@example.org --postal-code 90012"
@@ -563,4 +579,9 @@ pub enum Consent {
         #[arg(long)]
         source: String,
     },
+    /// Nobody may contact her any more: she goes off every list to call and out of exports; or that is lifted
+    #[command(
+        after_help = "Examples:\n  consent do-not-contact 2f6d1c0a --because \"asked us at the door\"\n  consent do-not-contact 2f6d1c0a --because \"wrote that she wants to hear from us\" --lift"
+    )]
+    DoNotContact(DoNotContactArguments),
 }

@@ -9,7 +9,7 @@ use web::{event_json, person_json};
 use super::arguments::{
     AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, OneToOne, People, Proposals, Shared,
 };
-use super::{audit, going, logins, merging, refused};
+use super::{actions, audit, going, logins, merging, refused, work};
 use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -40,8 +40,10 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Attempt(command) => attempt(node, command, out, by),
         Shared::OneToOne(command) => one_to_one(node, command, out, by),
         Shared::Ask(command) => ask(node, command, out, by),
+        Shared::Action(command) => actions::action(node, command, out, by),
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
+        Shared::Undo { event } => work::undo(node, event, out, by),
         Shared::Transfers(command) => going::transfers(node, command, out, by),
         Shared::Refused(command) => refused::refused(node, command, out),
         Shared::Erase { id, reason, set, yes } => going::erase(node, (id, *set), reason, *yes, out, by),
@@ -125,6 +127,7 @@ fn people(node: &Node, command: &People, out: Out, by: &str) -> Result<(), Failu
         }
         People::Unreadable => refused::unreadable(node, out),
         People::Rebuild { id } => refused::rebuild(node, id, out, by),
+        People::Care(wanted) => work::care(node, wanted, out, by),
         People::Add(wanted) => add(node, wanted, out, by),
     }
 }
@@ -312,7 +315,10 @@ fn ladder(node: &Node, command: &Ladder, out: Out, by: &str) -> Result<(), Failu
 }
 
 fn consent(node: &Node, command: &Consent, out: Out, by: &str) -> Result<(), Failure> {
-    let Consent::Set { id, channel, sender, state, source } = command;
+    let (id, channel, sender, state, source) = match command {
+        Consent::Set { id, channel, sender, state, source } => (id, channel, sender, state, source),
+        Consent::DoNotContact(wanted) => return work::do_not_contact(node, wanted, out, by),
+    };
     let person = find_person(node, id)?.document;
     let sender = match sender.as_str() {
         "network" => Sender::Network,

@@ -104,7 +104,7 @@ pub struct Hello {
 /// A document comes into the scope. From parent to child only.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Enter {
-    /// supporter, network_settings or chapter_card.
+    /// supporter, network_settings, chapter_card or action.
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     /// Which assignment this is.

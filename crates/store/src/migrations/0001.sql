@@ -386,12 +386,13 @@ CREATE TABLE supporter (
   tended INTEGER,                     -- Unix ms when somebody last talked with or moved her
   ready INTEGER                       -- 1: has kept an ask where she stands, and nothing is asked of her
 ) STRICT;
--- Only rows that say something stand in these: somebody who has just signed up in the first alone.
-CREATE INDEX supporter_new ON supporter (new DESC, document) WHERE new IS NOT NULL;
-CREATE INDEX supporter_due ON supporter (due, document) WHERE due IS NOT NULL;
+-- Only rows that say something stand in these: somebody who has just signed up in the first alone. With the home they hold
+-- all that a list of what there is to do asks.
+CREATE INDEX supporter_new ON supporter (new DESC, document, home) WHERE new IS NOT NULL;
+CREATE INDEX supporter_due ON supporter (due, document, home) WHERE due IS NOT NULL;
 CREATE INDEX supporter_spoken ON supporter (spoken, kept, rung) WHERE spoken IS NOT NULL;
-CREATE INDEX supporter_tended ON supporter (rung, tended) WHERE tended IS NOT NULL;
-CREATE INDEX supporter_ready ON supporter (document) WHERE ready IS NOT NULL;
+CREATE INDEX supporter_tended ON supporter (rung, tended, home) WHERE tended IS NOT NULL;
+CREATE INDEX supporter_ready ON supporter (document, rung, home) WHERE ready IS NOT NULL;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
 CREATE INDEX supporter_hidden ON supporter (document) WHERE hidden = 1;
 CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
@@ -460,6 +461,25 @@ CREATE TABLE card (
   view TEXT NOT NULL
 ) STRICT;
 CREATE INDEX card_chapter ON card (chapter);
+
+-- An action as shown. Made from its document.
+CREATE TABLE action (
+  document INTEGER PRIMARY KEY,
+  on_day TEXT NOT NULL,               -- ISO 8601; empty: what stands there is no day
+  view TEXT NOT NULL                  -- model::Action as JSON
+) STRICT;
+CREATE INDEX action_day ON action (on_day, document);
+
+-- Who was asked to an action, said yes, and came. Made from the events of supporters; the action need not be here.
+CREATE TABLE part (
+  action BLOB NOT NULL,               -- doc_id
+  document INTEGER NOT NULL,          -- of the supporter
+  asked INTEGER NOT NULL,             -- 1: she was
+  said_yes INTEGER NOT NULL,          -- 1: she has, and not no since
+  came INTEGER NOT NULL,              -- 1: she did
+  PRIMARY KEY (action, document)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX part_document ON part (document);
 
 -- What a form proposes for someone who is known. Not part of the view. A number is never used twice: rows of feeds name it
 -- after it has gone.

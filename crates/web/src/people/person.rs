@@ -1,6 +1,6 @@
 //! One person: what is known, what disagrees, what happened, what to do next, and what stays in the chapter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -8,20 +8,23 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Json};
 use model::{
-    AnswerKind, AskKind, AttemptHow, AttemptResult, Body, ConsentState, EventId, Evidence, EvidenceRule, Personal,
-    Relation, Right, RungId, Supporter,
+    AnswerKind, AskKind, AttemptHow, AttemptResult, Body, ConsentState, DocId, EventId, Evidence, EvidenceRule,
+    Personal, Relation, Right, RungId, Supporter,
 };
 use node::{AskDraft, AttemptDraft, FieldEdit, Node, NodeError, OneToOneDraft, Who};
 use serde_json::{Value, json};
 use store::{DocState, Note, PersonRow, ProposalRow, ProposalState, Resolved};
 
+use crate::attempt::calling_words;
+use crate::entry::local;
 use crate::forms::{Form, refused};
-use crate::people::allowed;
-use crate::people::words::{address_words, describe, label, place_of};
+use crate::people::words::{Wording, address_words, describe, label, place_of};
+use crate::people::{allowed, work};
+use crate::undo::Done;
 use crate::{Problem, Shell, Site, WebError, ago, blocking, event_json, html, person_json};
 
 /// What can be done with a person: where it is posted to, and who may.
-pub(super) const ACTS: [(&str, Right); 9] = [
+pub(super) const ACTS: [(&str, Right); 14] = [
     ("/people/{id}/attempts", Right::LogAttempts),
     ("/people/{id}/answers", Right::LogAttempts),
     ("/people/{id}/one_to_ones", Right::EditPeople),
@@ -31,6 +34,11 @@ pub(super) const ACTS: [(&str, Right); 9] = [
     ("/people/{id}/fields", Right::EditPeople),
     ("/people/{id}/settle", Right::EditPeople),
     ("/people/{id}/proposals", Right::EditPeople),
+    ("/people/{id}/call", Right::LogAttempts),
+    ("/people/{id}/undo", Right::LogAttempts),
+    ("/people/{id}/care", Right::EditPeople),
+    ("/people/{id}/return", Right::EditPeople),
+    ("/people/{id}/do_not_contact", Right::EditPeople),
 ];
 /// Fields that can be edited on the page, in this order.
 const EDITED: [&str; 5] = ["given_name", "family_name", "preferred_language", "would_like", "looked_after_by"];
@@ -82,6 +90,10 @@ struct PersonPage {
     writable: bool,
     closed: String,
     elsewhere: bool,
+    /// Who else is calling her at this moment.
+    calling: Option<String>,
+    /// Nobody may contact her.
+    not_contacted: bool,
     hub: bool,
     may_log: bool,
     may_edit: bool,
@@ -108,6 +120,8 @@ struct Material {
     notes: Vec<Note>,
     private_fields: Vec<(String, String)>,
     settings: model::NetworkSettings,
+    /// What the actions are called that she had a part in.
+    actions: BTreeMap<DocId, String>,
 }
 
 fn material(node: &Node, id: &str, who: &Who) -> Result<Material, NodeError> {
@@ -123,13 +137,15 @@ fn material(node: &Node, id: &str, who: &Who) -> Result<Material, NodeError> {
             private_fields.extend(read.private_fields(record)?);
         }
         notes.sort_by_key(|note| std::cmp::Reverse(note.at));
-        Ok(Material { proposals, notes, private_fields, settings: read.settings()?, person })
+        let actions = read.action_names(person.supporter.parts().into_keys())?;
+        Ok(Material { proposals, notes, private_fields, settings: read.settings()?, actions, person })
     })
 }
 
 fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<PersonPage, WebError> {
-    let Material { person, proposals, notes, private_fields, settings } = material(&site.node, id, who)?;
+    let Material { person, proposals, notes, private_fields, settings, actions } = material(&site.node, id, who)?;
     let her = &person.supporter;
+    let wording = Wording { her, ladder: &settings.ladder, actions: &actions };
     site.node.opens_person(her.id, &who.by)?;
     let (now, writable) = (site.node.now(), [DocState::Live, DocState::Kept].contains(&person.state));
     let may = |right| writable && who.role.may(right);
@@ -144,7 +160,7 @@ fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<Pe
         .events
         .iter()
         .rev()
-        .map(|event| line(event.id.to_string(), event.by.as_ref(), describe(event, her, &settings.ladder), event.at))
+        .map(|event| line(event.id.to_string(), event.by.as_ref(), describe(event, &wording), event.at))
         .collect();
     let conflicts = her.conflicts.iter().map(|conflict| ConflictView {
         field: conflict.field.clone(),
@@ -162,6 +178,8 @@ fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<Pe
         her.events.iter().rev().find_map(|event| {
             if let Body::Placement(fact) = &event.body { Some(fact.explanation.clone()) } else { None }
         });
+    let calling = site.node.read(|read| read.calling(now))?;
+    let calling = calling.iter().find(|held| her.covers(held.person) && held.by != who.by);
     let position = settings.ladder.position(&her.rung);
     let other_rungs = settings.ladder.rungs().iter().filter(|rung| rung.id != her.rung);
     Ok(PersonPage {
@@ -177,6 +195,8 @@ fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<Pe
         writable,
         closed: closed_words(&person),
         elsewhere: person.elsewhere,
+        calling: calling.map(|held| calling_words(held, now)),
+        not_contacted: her.do_not_contact,
         hub: site.node.is_hub(),
         may_log: may(Right::LogAttempts),
         may_edit: may(Right::EditPeople),
@@ -193,7 +213,7 @@ fn build(site: &Site, id: &str, who: &Who, problem: Option<String>) -> Result<Pe
                 line(p.id.to_string(), None, what, p.at)
             })
             .collect(),
-        evidence: evidence(her, &settings.ladder),
+        evidence: evidence(&wording),
         rungs: other_rungs.map(|rung| Choice { id: rung.id.to_string(), words: rung.label.clone() }).collect(),
         asks: open_asks(her),
         notes: notes
@@ -293,16 +313,16 @@ fn consent_words(said: &model::Consent) -> String {
 }
 
 /// Her events that can show a move, newest first.
-fn evidence(her: &Supporter, ladder: &model::Ladder) -> Vec<Choice> {
-    let rules = ladder.rungs().iter().map(|rung| rung.shown_by).filter(|rule| *rule != EvidenceRule::Nothing);
+fn evidence(wording: &Wording<'_>) -> Vec<Choice> {
+    let rules = wording.ladder.rungs().iter().map(|rung| rung.shown_by).filter(|rule| *rule != EvidenceRule::Nothing);
     let rules: Vec<EvidenceRule> = rules.collect();
     let shows =
         |event: &&model::Event| rules.iter().any(|rule| rule.shown_by(&Evidence { event, relation: Relation::Own }));
-    let choice = |event: &model::Event| Choice { id: event.id.to_string(), words: describe(event, her, ladder) };
-    her.events.iter().rev().filter(shows).map(choice).collect()
+    let choice = |event: &model::Event| Choice { id: event.id.to_string(), words: describe(event, wording) };
+    wording.her.events.iter().rev().filter(shows).map(choice).collect()
 }
 
-/// Asks without an outcome.
+/// Asks without an outcome: no answer that ends them, and she did not come to the action that they name.
 fn open_asks(her: &Supporter) -> Vec<Choice> {
     let ended = her.events.iter().filter_map(|event| {
         if let Body::Answer { of, answer } = &event.body { (*answer != AnswerKind::Yes).then_some(*of) } else { None }
@@ -310,7 +330,9 @@ fn open_asks(her: &Supporter) -> Vec<Choice> {
     let ended: BTreeSet<EventId> = ended.collect();
     let open = her.events.iter().filter(|event| !ended.contains(&event.id));
     let choice = |event: &model::Event| {
-        if let Body::Ask { text, .. } = &event.body {
+        if let Body::Ask { text, .. } = &event.body
+            && !her.came_as_asked(event.id)
+        {
             Some(Choice { id: event.id.to_string(), words: text.expose().to_owned() })
         } else {
             None
@@ -323,8 +345,14 @@ pub(super) async fn page(
     State(site): State<Site>,
     Path(id): Path<String>,
     Extension(who): Extension<Who>,
+    asked: Form,
 ) -> Result<Response, WebError> {
-    Ok(html(&blocking(move || build(&site, &id, &who, None)).await?))
+    let made = blocking(move || {
+        let mut page = build(&site, &id, &who, None)?;
+        page.shell.notice = site.notice(asked.get("did"), &format!("/people/{id}"), &who);
+        Ok(page)
+    });
+    Ok(html(&made.await?))
 }
 
 pub(super) async fn json(
@@ -345,7 +373,7 @@ pub(super) async fn json(
     made.await.map(Json).map_err(|error| error.0)
 }
 
-/// One act on a person: done, and back to her page; or the page again with what was wrong.
+/// One act on a person: done, and back to where it was done; or her page with what was wrong.
 pub(super) async fn act(
     State(site): State<Site>,
     Path(id): Path<String>,
@@ -357,7 +385,10 @@ pub(super) async fn act(
     blocking(move || {
         let done = perform(&site.node, &id, act, &form, &who);
         match done {
-            Ok(()) => Ok(Redirect::to(&format!("/people/{id}")).into_response()),
+            Ok(done) => {
+                let hers = format!("/people/{id}");
+                Ok(Redirect::to(&done.back(form.get("back").map_or(hers.as_str(), local))).into_response())
+            }
             Err(WebError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
                 let page = build(&site, &id, &who, Some(problem.detail))?;
                 Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response())
@@ -368,7 +399,7 @@ pub(super) async fn act(
     .await
 }
 
-fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(), WebError> {
+fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<Done, WebError> {
     let (person, by) = (allowed(node, id, who)?, who.by.as_str());
     let personal = |name: &str| form.get(name).map(Personal::from);
     match act {
@@ -386,7 +417,7 @@ fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(
                 next_on: form.parse("next_on")?,
                 at: None,
             };
-            node.log_attempt(person, draft, by)?;
+            return Ok(Done::Logged(person, node.log_attempt(person, draft, by)?));
         }
         "one_to_ones" => {
             let draft = OneToOneDraft {
@@ -399,24 +430,25 @@ fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(
                 interest: personal("interest"),
                 relationships: personal("relationships"),
             };
-            node.log_one_to_one(person, draft, by)?;
+            return Ok(Done::Logged(person, node.log_one_to_one(person, draft, by)?));
         }
         "asks" => {
             let text = form.need("text", "say what is asked")?.into();
             let kind = form.get("ask_kind").and_then(AskKind::from_word).unwrap_or(AskKind::Task);
-            node.add_ask(person, AskDraft { text, kind, rung: None, due: form.parse("due")? }, by)?;
+            let draft = AskDraft { text, kind, rung: None, due: form.parse("due")? };
+            return Ok(Done::Logged(person, node.add_ask(person, draft, by)?));
         }
         "answers" => {
             let ask: EventId = form.parse("ask")?.ok_or_else(|| refused("choose the ask"))?;
             let answer =
                 form.get("answer").and_then(AnswerKind::from_word).ok_or_else(|| refused("choose what came of it"))?;
-            node.answer_ask(person, ask, answer, by)?;
+            return Ok(Done::Logged(person, node.answer_ask(person, ask, answer, by)?));
         }
         "moves" => {
             let rung = RungId::new(form.need("rung", "choose the rung")?);
             let cited = form.get("evidence").map(|event| node.read(|read| read.resolve(event))).transpose()?;
             let cited: Vec<Resolved> = cited.into_iter().collect();
-            node.move_to(person, &rung, &cited, personal("because"), by)?;
+            return Ok(Done::Logged(person, node.move_to(person, &rung, &cited, personal("because"), by)?.0));
         }
         "notes" => drop(node.add_note(person, form.need("text", "write the note first")?.into(), by)?),
         "fields" => node.edit_fields(person, &edits(form), by)?,
@@ -435,9 +467,9 @@ fn perform(node: &Node, id: &str, act: &str, form: &Form, who: &Who) -> Result<(
             let state = if form.get("do") == Some("take") { ProposalState::Taken } else { ProposalState::Dropped };
             node.end_proposal(&proposal, state, by)?;
         }
-        _ => return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into()),
+        _ => return work::perform(node, person, act, form, who),
     }
-    Ok(())
+    Ok(Done::Quietly)
 }
 
 /// What a form changed: each field beside the value that it showed.

@@ -1,6 +1,18 @@
 //! Events and fields in the movement's words.
 
-use model::{Body, Event, Ladder, MoveKind, Personal, Supporter};
+use std::collections::BTreeMap;
+
+use model::{Body, DocId, Event, Ladder, MoveKind, Personal, Supporter};
+
+/// What is needed beside an event to say it in words.
+pub(super) struct Wording<'a> {
+    /// Whose event it is.
+    pub(super) her: &'a Supporter,
+    /// The network's ladder.
+    pub(super) ladder: &'a Ladder,
+    /// What actions are called that are known here.
+    pub(super) actions: &'a BTreeMap<DocId, String>,
+}
 
 /// A field's name as people say it.
 pub(super) fn label(field: &str) -> String {
@@ -46,7 +58,8 @@ fn quoted(text: &Option<Personal>) -> String {
 }
 
 /// What an event says, in a sentence.
-pub(super) fn describe(event: &Event, her: &Supporter, ladder: &Ladder) -> String {
+pub(super) fn describe(event: &Event, wording: &Wording<'_>) -> String {
+    let Wording { her, ladder, actions } = wording;
     match &event.body {
         Body::SignUp { origin, source } => {
             let way = match origin {
@@ -88,7 +101,7 @@ pub(super) fn describe(event: &Event, her: &Supporter, ladder: &Ladder) -> Strin
             format!("{}: {}", answer_word(*answer), what.unwrap_or("an ask"))
         }
         Body::Move { from, to, how, because, .. } => move_words(ladder.label(from), ladder.label(to), *how, because),
-        Body::Came { .. } => "Came to an action".to_owned(),
+        Body::Came { action } => format!("Came to {}", actions.get(action).map_or("an action", String::as_str)),
         Body::Consent { channel, sender, state, source } => {
             let who = if sender == "network" { "the network" } else { "the chapter" };
             format!(

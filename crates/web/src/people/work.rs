@@ -1,0 +1,50 @@
+//! The acts of an evening of calls on one person: opening her number, taking her into care, putting her off, handing her
+//! back, and taking back what was wrongly logged.
+
+use axum::http::StatusCode;
+use model::{Date, DocId, Personal, Role};
+use node::{CareDraft, Node, Who};
+
+use crate::forms::{Form, refused};
+use crate::undo::{Done, undo};
+use crate::{Problem, WebError};
+
+/// Does it.
+pub(super) fn perform(node: &Node, person: DocId, act: &str, form: &Form, who: &Who) -> Result<Done, WebError> {
+    let by = who.by.as_str();
+    match act {
+        "call" => Ok(node.open_number(person, by)?.map_or(Done::Quietly, |_| Done::Held(person))),
+        "care" => Ok(Done::Logged(person, care(node, person, form, by)?)),
+        "return" if node.is_hub() => Err(refused("a chapter hands people back: a hub places them")),
+        "return" => {
+            node.return_person(person, form.need("reason", "say why she is handed back")?.into(), by)?;
+            Ok(Done::Quietly)
+        }
+        "do_not_contact" => {
+            let lifts = form.get("do") == Some("lift");
+            if lifts && who.role != Role::Administrator {
+                let words = "only an administrator of this node lifts that nobody may contact her";
+                return Err(Problem::new(StatusCode::FORBIDDEN, "not_allowed", words).into());
+            }
+            let because = form.need("because", "say why: it stays in her history")?;
+            node.set_do_not_contact(person, !lifts, because.into(), by)?;
+            Ok(Done::Quietly)
+        }
+        "undo" => undo(node, person, form, who).map(|()| Done::Quietly),
+        _ => Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into()),
+    }
+}
+
+/// Takes her into somebody's care; or, where the form names nobody, puts her off and leaves her with whom she is.
+fn care(node: &Node, person: DocId, form: &Form, by: &str) -> Result<model::EventId, WebError> {
+    let on: Option<Date> = form.parse("on")?;
+    let who = match form.raw("who") {
+        Some(who) => who.to_owned(),
+        None if on.is_some() => {
+            let her = node.read(|read| read.record(person))?.supporter;
+            her.looked_after_by.as_ref().map_or_else(String::new, |who| Personal::expose(who).to_owned())
+        }
+        None => return Err(refused("say who looks after her, or on which day she is to be contacted")),
+    };
+    Ok(node.take_care(person, &CareDraft { who, on }, by)?)
+}
