@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 use cli::{Globals, InviteShape, Program, Shared};
+use model::Date;
 use store::NodeKind;
+
+use crate::case::Case;
 
 /// This program.
 pub(crate) const PROGRAM: Program =
@@ -95,6 +98,21 @@ pub(crate) enum Command {
     /// The chapter's card: what new people see of it
     #[command(subcommand)]
     Card(Card),
+    /// The figures of this chapter, as the network sees them: docs/METRICS.md
+    #[command(
+        after_help = "Examples:\n  chapter-node metrics\n  chapter-node metrics --from 2026-10-01 --to 2026-10-31 --json"
+    )]
+    Metrics {
+        /// The first day, for what happens in a time; the four numbers are always those of now
+        #[arg(long, value_name = "DAY")]
+        from: Option<Date>,
+        /// The last day [default: today]
+        #[arg(long, value_name = "DAY")]
+        to: Option<Date>,
+    },
+    /// The case on paper: numbers for the other side of the table
+    #[command(subcommand)]
+    Case(Case),
     /// What there is to do: new people to call, follow-ups, one-to-ones, who is ready, who goes quiet, what needs somebody
     #[command(after_help = "Examples:\n  chapter-node today\n  chapter-node today --mine ana --json")]
     Today {

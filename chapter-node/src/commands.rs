@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use store::{DATABASE_FILE, LeaveWord, LinkStanding};
 
 use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
-use crate::{first_run, site, today};
+use crate::{case, figures, first_run, site, today};
 
 /// Where pages are served, if nothing else is said: to this machine, and with `--lan` to all that reach it.
 const HTTP: &str = "127.0.0.1:8090";
@@ -62,6 +62,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Note(command) => note(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Card(command) => card(&globals.open(PROGRAM)?, &command, out, &by),
+        Command::Metrics { from, to } => figures::command(&globals.open(PROGRAM)?, (from, to), out),
+        Command::Case(command) => case::command(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Today { mine } => {
             let node = globals.open(PROGRAM)?;
             today::tell(&node, mine.as_deref(), Config::read(node.directory())?.goals()?, out)

@@ -4,9 +4,13 @@
 
 mod actions;
 mod arguments;
+mod case;
 mod commands;
+mod figures;
 mod first_run;
+mod leaders;
 mod site;
+mod stepping;
 mod today;
 
 use std::process::ExitCode;

@@ -5,13 +5,14 @@ use model::Right;
 use node::Node;
 use web::{Access, Goals, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
 
-use crate::{actions, today};
+use crate::{actions, case, figures, leaders, stepping, today};
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
     NavItem { href: "/", label: "Today", key: "t", right: Right::SeeGiven },
     NavItem { href: "/people", label: "People", key: "p", right: Right::SeePeople },
     NavItem { href: "/actions", label: "Actions", key: "c", right: Right::SeePeople },
+    NavItem { href: "/figures", label: "Figures", key: "f", right: Right::SeeTotals },
     NavItem { href: "/audit", label: "Audit", key: "a", right: Right::SeeAudit },
 ];
 
@@ -19,6 +20,10 @@ fn pages() -> Pages<Site> {
     Pages::default()
         .get("/", Access::Needs(Right::SeeGiven), today::page)
         .merge(actions::action_pages())
+        .merge(figures::figure_pages())
+        .merge(case::case_pages())
+        .merge(leaders::leader_pages())
+        .merge(stepping::stepping_pages())
         .merge(shared_pages())
 }
 

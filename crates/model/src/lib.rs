@@ -9,6 +9,7 @@ mod address;
 mod audit;
 mod card;
 mod event;
+mod figures;
 mod id;
 mod key;
 mod ladder;
@@ -29,6 +30,7 @@ pub use address::{PostalAddress, normalise_country, normalise_region};
 pub use audit::AuditKind;
 pub use card::ChapterCard;
 pub use event::{AnswerKind, AskKind, AttemptHow, AttemptResult, Body, Event, MoveKind, PlacementFact, SignUpOrigin};
+pub use figures::{BASE_DAYS, FourNumbers, KEPT_DAYS, Since};
 pub use id::{
     ActorId, Digest, DocId, EraseId, EventId, IdError, Incarnation, Kind, NodeId, ProposalId, ScopeId, Slug, TransferId,
 };

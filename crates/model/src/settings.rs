@@ -18,7 +18,7 @@ pub struct AskOffer {
 }
 
 /// What the network has settled for all its chapters. What is absent has its default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSettings {
     /// The network's name.
     #[serde(default)]
@@ -41,6 +41,9 @@ pub struct NetworkSettings {
     /// Asks offered for each rung.
     #[serde(default)]
     pub asks: Vec<AskOffer>,
+    /// The median of each figure over the network's chapters, by the figure's name in docs/METRICS.md.
+    #[serde(default)]
+    pub medians: BTreeMap<String, f64>,
 }
 
 impl NetworkSettings {

@@ -25,6 +25,10 @@ impl Record {
             ("sharing_statement_version".to_owned(), Value::text(settings.statement_version().to_string())),
         ];
         entries.extend(settings.tags.iter().map(|tag| (format!("{TAG}{tag}"), Value::Flag)));
+        if !settings.medians.is_empty() {
+            let medians = serde_json::to_string(&settings.medians).expect("medians are plain JSON");
+            entries.push(("medians".to_owned(), Value::Text(medians)));
+        }
         entries
             .extend(settings.custom_fields.iter().map(|(key, label)| (format!("{CUSTOM}{key}"), Value::text(label))));
         entries
@@ -36,6 +40,7 @@ impl Record {
             name: self.text("name").unwrap_or_default(),
             ladder: self.json("ladder").unwrap_or_default(),
             asks: self.json("asks").unwrap_or_default(),
+            medians: self.json("medians").unwrap_or_default(),
             sharing_statement: self.text("sharing_statement").unwrap_or_default(),
             sharing_statement_version: self
                 .text("sharing_statement_version")

@@ -145,7 +145,7 @@ const LOOKED_AFTER: &str = "v.document IN
 const IN_CHAPTER: &str = "(v.home = ? OR v.document IN
   (SELECT m.shown_under FROM supporter m INDEXED BY supporter_under WHERE m.home = ? AND m.shown_under IS NOT NULL))";
 /// Whether a chapter has a record that is shown under a row elsewhere: asked first, so that lists stay as fast without.
-const SHOWN_ELSEWHERE: &str = "SELECT EXISTS (SELECT 1 FROM supporter m INDEXED BY supporter_under
+pub(crate) const SHOWN_ELSEWHERE: &str = "SELECT EXISTS (SELECT 1 FROM supporter m INDEXED BY supporter_under
   JOIN supporter p ON p.document = m.shown_under WHERE m.shown_under IS NOT NULL AND m.home = ? AND p.home IS NOT m.home)";
 
 /// A record, and under whose row her set of records is shown.

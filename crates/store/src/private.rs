@@ -3,6 +3,8 @@
 //! **Invariant:** no other module reads these tables; no feed can. A text stays with its person when her record is made
 //! anew.
 
+use std::collections::BTreeSet;
+
 use model::{DocId, EventId, Personal, Timestamp};
 use rusqlite::params;
 
@@ -99,6 +101,15 @@ impl Read<'_> {
     pub fn private_fields(&self, person: DocId) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "SELECT f.name, f.value FROM private_field f JOIN document d ON d.id = f.document WHERE d.doc_id = ?";
         self.all("read private fields", sql, params![person.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+    }
+}
+
+impl Read<'_> {
+    /// Whose records have a private field of this name; a tag that the network has not declared is one, `tag/` and its word.
+    pub(crate) fn with_private_field(&self, name: &str) -> Result<BTreeSet<DocId>, StoreError> {
+        let sql = "SELECT d.doc_id FROM private_field f JOIN document d ON d.id = f.document WHERE f.name = ?";
+        let ids = self.all("look who has a private field", sql, params![name], |row| row.get(0))?;
+        Ok(ids.into_iter().map(DocId::from_bytes).collect())
     }
 }
 

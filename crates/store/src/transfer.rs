@@ -114,7 +114,11 @@ const COLUMNS: &str = "SELECT t.transfer_id, d.doc_id, g.slug, t.to_slug, t.summ
   LEFT JOIN chapter g ON g.scope = t.giver";
 
 impl Read<'_> {
-    pub(crate) fn transfers_where(&self, condition: &str, row: impl rusqlite::Params) -> Result<Vec<TransferRow>, StoreError> {
+    pub(crate) fn transfers_where(
+        &self,
+        condition: &str,
+        row: impl rusqlite::Params,
+    ) -> Result<Vec<TransferRow>, StoreError> {
         let own = match self.own_scope()? {
             Some(own) => Some(self.known_scope(own)?.id),
             None => None,

@@ -71,6 +71,7 @@ pub(crate) struct ToDo {
     pub(crate) kept: Option<i64>,
     pub(crate) tended: Option<i64>,
     pub(crate) ready: Option<bool>,
+    pub(crate) unreachable: Option<bool>,
 }
 
 impl ToDo {
@@ -91,6 +92,7 @@ impl ToDo {
             kept: work.kept.map(model::Timestamp::as_millis),
             tended: work.tended.map(model::Timestamp::as_millis),
             ready: work.ready.then_some(true),
+            unreachable: (!supporter.is_reachable()).then_some(true),
         }
     }
 }
@@ -225,11 +227,11 @@ impl Tx<'_> {
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
             "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9, listed = ?10,
-                                  new = ?11, due = ?12, spoken = ?13, kept = ?14, tended = ?15, ready = ?16
+                                  new = ?11, due = ?12, spoken = ?13, kept = ?14, tended = ?15, ready = ?16, unreachable = ?17
              WHERE document = ?1"
         } else {
-            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed, new, due, spoken, kept, tended, ready)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed, new, due, spoken, kept, tended, ready, unreachable)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         };
         let work = ToDo::of(supporter);
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
@@ -249,7 +251,8 @@ impl Tx<'_> {
             work.spoken,
             work.kept,
             work.tended,
-            work.ready
+            work.ready,
+            work.unreachable
         ];
         self.run("show a supporter", sql, row)?;
         self.put_index(document, before.map(|before| &before.view), shown)?;

@@ -384,13 +384,15 @@ CREATE TABLE supporter (
   spoken INTEGER,                     -- Unix ms when somebody last talked with her, or she came
   kept INTEGER,                       -- Unix ms when she last kept an ask, or came
   tended INTEGER,                     -- Unix ms when somebody last talked with or moved her
-  ready INTEGER                       -- 1: has kept an ask where she stands, and nothing is asked of her
+  ready INTEGER,                      -- 1: has kept an ask where she stands, and nothing is asked of her
+  unreachable INTEGER                 -- 1: nobody may contact her, or nothing is known by which to
 ) STRICT;
 -- Only rows that say something stand in these: somebody who has just signed up in the first alone. With the home they hold
 -- all that a list of what there is to do asks.
 CREATE INDEX supporter_new ON supporter (new DESC, document, home) WHERE new IS NOT NULL;
 CREATE INDEX supporter_due ON supporter (due, document, home) WHERE due IS NOT NULL;
-CREATE INDEX supporter_spoken ON supporter (spoken, kept, rung) WHERE spoken IS NOT NULL;
+CREATE INDEX supporter_spoken ON supporter (home, spoken, kept, rung, unreachable) WHERE spoken IS NOT NULL;
+CREATE INDEX supporter_kept ON supporter (home, kept) WHERE kept IS NOT NULL;
 CREATE INDEX supporter_tended ON supporter (rung, tended, home) WHERE tended IS NOT NULL;
 CREATE INDEX supporter_ready ON supporter (document, rung, home) WHERE ready IS NOT NULL;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
@@ -434,6 +436,8 @@ CREATE TABLE event (
 ) STRICT, WITHOUT ROWID;
 -- What is looked for by its day.
 CREATE INDEX event_one_to_one ON event (at) WHERE kind = 'one_to_one';
+CREATE INDEX event_move ON event (at) WHERE kind = 'move';
+CREATE INDEX event_ask ON event (at) WHERE kind = 'ask';
 
 -- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
 CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = 'ascii');
@@ -537,3 +541,20 @@ CREATE TABLE answer (
   at INTEGER NOT NULL                 -- Unix ms
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX answer_document ON answer (document) WHERE document IS NOT NULL;
+
+-- The case on paper, as it was kept. Numbers and words, no names. Of this node alone; no feed reads it.
+CREATE TABLE case_sheet (
+  number INTEGER PRIMARY KEY,         -- dense
+  made INTEGER NOT NULL,              -- Unix ms
+  by TEXT NOT NULL,                   -- login
+  title TEXT NOT NULL,
+  body TEXT NOT NULL                  -- JSON, written once
+) STRICT;
+-- The last one because REPLACE takes a row away without a DELETE.
+CREATE TRIGGER case_sheet_not_changed BEFORE UPDATE ON case_sheet
+BEGIN SELECT RAISE(ABORT, 'a kept sheet is never changed'); END;
+CREATE TRIGGER case_sheet_not_deleted BEFORE DELETE ON case_sheet
+BEGIN SELECT RAISE(ABORT, 'a kept sheet is never changed'); END;
+CREATE TRIGGER case_sheet_not_replaced BEFORE INSERT ON case_sheet
+WHEN NEW.number != (SELECT coalesce(max(number), 0) + 1 FROM case_sheet)
+BEGIN SELECT RAISE(ABORT, 'a kept sheet is never changed'); END;
