@@ -92,6 +92,9 @@ pub(crate) enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// What the network sees
+    #[command(subcommand)]
+    Share(Share),
     /// Notes that stay in this chapter, on this node
     #[command(subcommand)]
     Note(Note),
@@ -122,6 +125,16 @@ pub(crate) enum Command {
     },
     #[command(flatten)]
     Shared(Shared),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Share {
+    /// Show exactly what the network sees of somebody, and any chapter to which she later belongs
+    #[command(after_help = "Example:\n  chapter-node share show 2f6d1c0a")]
+    Show {
+        /// Her id
+        id: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,8 +12,9 @@ use node::{
 };
 use serde_json::{Value, json};
 use store::{DATABASE_FILE, LeaveWord, LinkStanding};
+use web::shared_json;
 
-use crate::arguments::{Arguments, Card, Command, Note, PROGRAM};
+use crate::arguments::{Arguments, Card, Command, Note, PROGRAM, Share};
 use crate::{case, figures, first_run, site, today};
 
 /// Where pages are served, if nothing else is said: to this machine, and with `--lan` to all that reach it.
@@ -60,6 +61,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             out.result(&json!({"id": transfer.to_string()}), || transfer.to_string());
             Ok(())
         }
+        Command::Share(Share::Show { id }) => share_show(&globals.open(PROGRAM)?, &id, out),
         Command::Note(command) => note(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Card(command) => card(&globals.open(PROGRAM)?, &command, out, &by),
         Command::Metrics { from, to } => figures::command(&globals.open(PROGRAM)?, (from, to), out),
@@ -213,6 +215,20 @@ fn asked() -> Result<bool, Failure> {
         .read_line(&mut answer)
         .map_err(|error| Failure::failed(format!("could not read the answer: {error}")))?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
+}
+
+fn share_show(node: &Node, id: &str, out: Out) -> Result<(), Failure> {
+    let found = find_person(node, id)?;
+    let person = node.read(|read| read.person(found.document))?;
+    let made = shared_json(&person);
+    out.result(&made, || {
+        if made["kept_here"] == true {
+            return "nothing: she is kept in this chapter and was not shared".to_owned();
+        }
+        let shown = serde_json::to_string_pretty(&made).unwrap_or_default();
+        format!("The network sees this, and any chapter that she later belongs to:\n{shown}")
+    });
+    Ok(())
 }
 
 fn note(node: &Node, command: &Note, out: Out, by: &str) -> Result<(), Failure> {

@@ -4,11 +4,15 @@
 
 mod actions;
 mod arguments;
+mod asks;
 mod case;
 mod commands;
 mod figures;
 mod first_run;
+mod ics;
+mod ladder;
 mod leaders;
+mod one_to_ones;
 mod site;
 mod stepping;
 mod today;

@@ -5,20 +5,34 @@ use model::Right;
 use node::Node;
 use web::{Access, Goals, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
 
-use crate::{actions, case, figures, leaders, stepping, today};
+use crate::{actions, asks, case, figures, ladder, leaders, one_to_ones, stepping, today};
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
     NavItem { href: "/", label: "Today", key: "t", right: Right::SeeGiven },
     NavItem { href: "/people", label: "People", key: "p", right: Right::SeePeople },
+    NavItem { href: "/ladder", label: "Ladder", key: "l", right: Right::SeePeople },
+    NavItem { href: "/asks", label: "Asks", key: "k", right: Right::SeePeople },
     NavItem { href: "/actions", label: "Actions", key: "c", right: Right::SeePeople },
     NavItem { href: "/figures", label: "Figures", key: "f", right: Right::SeeTotals },
     NavItem { href: "/audit", label: "Audit", key: "a", right: Right::SeeAudit },
 ];
 
 fn pages() -> Pages<Site> {
+    let (people, edit) = (Access::Needs(Right::SeePeople), Access::Needs(Right::EditPeople));
+    let moves = Access::Needs(Right::MoveRungs);
     Pages::default()
         .get("/", Access::Needs(Right::SeeGiven), today::page)
+        .get("/ladder", people, ladder::page)
+        .get("/people/{id}/move", moves, ladder::ask)
+        .post("/people/{id}/move", moves, ladder::act)
+        .get("/people/{id}/one-to-one", edit, one_to_ones::form)
+        .post("/people/{id}/one-to-one", edit, one_to_ones::post)
+        .get("/one-to-ones", people, one_to_ones::list)
+        .get("/one-to-ones.ics", people, one_to_ones::ics)
+        .get("/asks", people, asks::page)
+        .post("/asks/answers", edit, asks::answer)
+        .post("/asks/offers", edit, asks::offers)
         .merge(actions::action_pages())
         .merge(figures::figure_pages())
         .merge(case::case_pages())

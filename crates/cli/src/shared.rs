@@ -2,6 +2,7 @@
 
 mod actions;
 mod arguments;
+mod asks;
 mod audit;
 mod going;
 mod logins;

@@ -82,7 +82,7 @@ impl Supporter {
         }
         // Apart from the asks: clocks differ, and an answer may stand before what it answers.
         for event in &self.events {
-            let Body::Answer { of, answer } = &event.body else { continue };
+            let Body::Answer { of, answer, .. } = &event.body else { continue };
             let Some(action) = asks.get(of) else { continue };
             let part = parts.entry(*action).or_default();
             part.said_yes = match answer {

@@ -69,6 +69,9 @@ pub enum Body {
         /// How long, in minutes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         minutes: Option<u32>,
+        /// Whether they sat together; none: nobody said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_person: Option<bool>,
         /// What was asked.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ask: Option<Personal>,
@@ -101,6 +104,9 @@ pub enum Body {
         of: EventId,
         /// The answer.
         answer: AnswerKind,
+        /// What was learnt. It travels with the record.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<Personal>,
     },
     /// A change of rung, with what shows it.
     Move {

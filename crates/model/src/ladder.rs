@@ -259,8 +259,8 @@ mod tests {
         let talked = attempt(AttemptResult::Talked, Some("wants to help with the clinic"));
         let silent = attempt(AttemptResult::Talked, Some("  "));
         let no_answer = attempt(AttemptResult::NoAnswer, Some("rang twice"));
-        let kept = event(Body::Answer { of: EventId::from_bytes([2; 16]), answer: AnswerKind::Kept });
-        let yes = event(Body::Answer { of: EventId::from_bytes([2; 16]), answer: AnswerKind::Yes });
+        let kept = event(Body::Answer { of: EventId::from_bytes([2; 16]), answer: AnswerKind::Kept, line: None });
+        let yes = event(Body::Answer { of: EventId::from_bytes([2; 16]), answer: AnswerKind::Yes, line: None });
         assert_eq!(check("contact", "conversation", &[(&talked, Relation::Own)], None), Ok(MoveKind::Up));
         for wrong in [&silent, &no_answer, &kept] {
             assert!(check("contact", "conversation", &[(wrong, Relation::Own)], None).is_err());

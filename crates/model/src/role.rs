@@ -81,6 +81,8 @@ pub enum Right {
     EditPeople,
     /// Attempts, and what came of asks.
     LogAttempts,
+    /// Letting somebody be contacted again who was not to be.
+    ContactAgain,
     /// Moves on the ladder.
     MoveRungs,
     /// Placing people who wait.
@@ -97,12 +99,13 @@ pub enum Right {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::SeeTotals,
         Self::SeePeople,
         Self::SeeGiven,
         Self::EditPeople,
         Self::LogAttempts,
+        Self::ContactAgain,
         Self::MoveRungs,
         Self::PlaceWaiting,
         Self::ExportLists,
@@ -119,6 +122,7 @@ impl Right {
             Self::SeeGiven => "see people given to her",
             Self::EditPeople => "edit people",
             Self::LogAttempts => "log attempts",
+            Self::ContactAgain => "lift a do-not-contact",
             Self::MoveRungs => "move people on the ladder",
             Self::PlaceWaiting => "place people who wait",
             Self::ExportLists => "export or print lists",
@@ -165,7 +169,7 @@ impl Role {
             Right::LogAttempts => works || matches!(self, Self::Caller),
             Right::EditPeople | Right::MoveRungs => works,
             Right::PlaceWaiting => matches!(self, Self::Administrator | Self::Staff),
-            Right::ExportLists | Right::ManageUsers | Right::SeeAudit | Right::ChangeSettings => {
+            Right::ContactAgain | Right::ExportLists | Right::ManageUsers | Right::SeeAudit | Right::ChangeSettings => {
                 matches!(self, Self::Administrator)
             }
         }
@@ -188,6 +192,7 @@ mod tests {
             "see people given to her: administrator, staff, organiser, reader, caller",
             "edit people: administrator, staff, organiser",
             "log attempts: administrator, staff, organiser, caller",
+            "lift a do-not-contact: administrator",
             "move people on the ladder: administrator, staff, organiser",
             "place people who wait: administrator, staff",
             "export or print lists: administrator",

@@ -17,6 +17,11 @@ pub struct AskOffer {
     pub text: String,
 }
 
+impl AskOffer {
+    /// The longest text of an offered ask, in bytes: a line beside a button.
+    pub const TEXT_BYTES_MAX: usize = 200;
+}
+
 /// What the network has settled for all its chapters. What is absent has its default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NetworkSettings {
@@ -51,9 +56,9 @@ impl NetworkSettings {
     pub const STATEMENT: &'static str = "\
 The network sees, of every person your chapter shares: names, e-mail addresses, telephone numbers, postal addresses, \
 consent, shared tags and fields, the rung, and the facts of attempts, one-to-ones, asks, moves and actions she came to \
-(who, when, what came of it, and the line written beside an attempt). A chapter to which the person later belongs sees \
-the same. Of your actions the network sees name, day, place and tag.\n\
-Never leave your chapter: notes, the story, interest and relationships of a one-to-one, and fields and tags that the \
+(who, when, what came of it, and the line written beside an attempt or an outcome). A chapter to which the person later \
+belongs sees the same. Of your actions the network sees name, day, place and tag.\n\
+Never leave your chapter: notes, the story, interest, relationships and capacity of a one-to-one, and fields and tags that the \
 network has not declared.";
 
     /// The statement in force.

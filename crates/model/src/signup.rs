@@ -87,6 +87,11 @@ pub struct SignUp {
 }
 
 impl SignUp {
+    /// A tag as it is kept; empty where there are no letters or digits in it.
+    pub fn tag(text: &str) -> String {
+        slugged(text)
+    }
+
     /// Reads OSDI's `person_signup_helper`. `country` is taken for telephone numbers where no address names one.
     ///
     /// # Errors

@@ -124,6 +124,12 @@ impl Date {
         self.plus_days(-i64::from(self.0.weekday().to_monday_zero_offset()))
     }
 
+    /// The first day of its month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        Self(self.0.first_of_month())
+    }
+
     /// As people read it: `Tue 24 Nov 2026`.
     pub fn for_people(self) -> String {
         self.0.strftime("%a %-d %b %Y").to_string()
@@ -167,6 +173,15 @@ serde_as_text!(Date);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_knows_its_week_and_its_month() {
+        let day: Date = "2026-11-25".parse().unwrap();
+        assert_eq!(day.begins().to_string(), "2026-11-25T00:00:00.000Z");
+        assert_eq!((day.monday().to_string(), day.monday().monday()), ("2026-11-23".to_owned(), day.monday()));
+        assert_eq!(day.plus_days(-6).monday().to_string(), "2026-11-16", "a Thursday belongs to the Monday before");
+        assert_eq!(day.plus_days(6).first_of_month().to_string(), "2026-12-01");
+    }
 
     #[test]
     fn a_time_reads_what_it_prints_and_what_people_type() {

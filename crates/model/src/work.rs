@@ -3,7 +3,7 @@
 //! **Invariant:** derived from her view alone. A follow-up is done by logging what happened: there is no tick that could say
 //! so without.
 
-use crate::{AnswerKind, AttemptResult, Body, Date, Event, EventId, Supporter, Timestamp};
+use crate::{AnswerKind, AttemptResult, Body, Date, Event, EventId, MoveKind, RungId, Supporter, Timestamp};
 
 /// The tag by which a form says that she wants to do something herself.
 pub const WILLING_TAG: &str = "volunteer";
@@ -57,6 +57,8 @@ pub struct Work {
     pub new: New,
     /// When she is next to be contacted.
     pub follow_up: Option<FollowUp>,
+    /// When somebody said to be in touch next, whatever else is due before it.
+    pub planned: Option<FollowUp>,
     /// Not before this day.
     pub not_before: Option<Date>,
     /// The last try.
@@ -69,6 +71,8 @@ pub struct Work {
     pub tended: Option<Timestamp>,
     /// Whether she has kept an ask on the rung where she stands, and nothing is asked of her.
     pub ready: bool,
+    /// When she came up to the rung where she stands; none: she began there, came with a list, or came down.
+    pub arrived: Option<Timestamp>,
 }
 
 /// Events as they count, while they are read in order.
@@ -83,6 +87,7 @@ struct Reading {
     next: Option<FollowUp>,
     not_before: Option<Date>,
     asks: Vec<(EventId, Option<Date>)>,
+    up: Option<(Timestamp, RungId)>,
 }
 
 impl Reading {
@@ -118,7 +123,7 @@ impl Reading {
                 }
             }
             Body::Ask { due, .. } => self.asks.push((event.id, *due)),
-            Body::Answer { of, answer } => {
+            Body::Answer { of, answer, .. } => {
                 self.said_yes |= matches!(answer, AnswerKind::Yes | AnswerKind::Kept);
                 if *answer == AnswerKind::Kept {
                     self.kept = Some(event.at);
@@ -128,9 +133,10 @@ impl Reading {
                     self.asks.retain(|(ask, _)| ask != of);
                 }
             }
-            Body::Move { .. } => {
+            Body::Move { to, how, .. } => {
                 self.moved = Some(event.at);
                 self.kept_here = false;
+                self.up = matches!(how, MoveKind::Up | MoveKind::Skip).then(|| (event.at, to.clone()));
             }
             Body::Came { .. } => {
                 (self.spoken, self.kept) = (Some(event.at), Some(event.at));
@@ -153,7 +159,7 @@ impl Supporter {
     pub fn work(&self) -> Work {
         let mut reading = Reading::default();
         self.events.iter().for_each(|event| reading.event(event));
-        let Reading { tried, spoken, kept, moved, kept_here, said_yes, next, not_before, mut asks } = reading;
+        let Reading { tried, spoken, kept, moved, kept_here, said_yes, next, not_before, mut asks, up } = reading;
         asks.retain(|(ask, _)| !self.came_as_asked(*ask));
         let asked = asks.iter().filter_map(|(event, due)| due.map(|on| FollowUp { on, why: Due::Ask, event: *event }));
         // Whom nobody has tried to reach stands among the new: the day on which somebody took her makes nothing due.
@@ -168,12 +174,14 @@ impl Supporter {
         Work {
             new,
             follow_up: first.map(late).filter(|_| !self.do_not_contact),
+            planned: next.map(late).filter(|_| !self.do_not_contact),
             not_before,
             tried,
             spoken,
             kept,
             tended: spoken.max(moved),
             ready: kept_here && asks.is_empty() && !self.do_not_contact,
+            arrived: up.filter(|(_, to)| *to == self.rung).map(|(at, _)| at),
         }
     }
 }
@@ -181,7 +189,7 @@ impl Supporter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AskKind, AttemptHow, RungId};
+    use crate::{AskKind, AttemptHow};
 
     fn event(nth: u8, body: Body) -> Event {
         let at = Timestamp::from_millis(i64::from(nth) * 1000);
@@ -221,7 +229,7 @@ mod tests {
 
     #[test]
     fn an_ask_is_due_until_its_outcome_is_known_and_then_she_is_ready_for_the_next() {
-        let said = |answer| Body::Answer { of: EventId::from_bytes([1; 16]), answer };
+        let said = |answer| Body::Answer { of: EventId::from_bytes([1; 16]), answer, line: None };
         let work = her(&[ask("2026-05-03"), said(AnswerKind::Yes)]).work();
         assert_eq!(work.follow_up.map(|due| due.why), Some(Due::Ask));
         assert_eq!((work.new, work.ready), (New::Willing, false));
@@ -230,11 +238,31 @@ mod tests {
         let moved = Body::Move {
             from: RungId::new("contact"),
             to: RungId::new("conversation"),
-            how: crate::MoveKind::Up,
+            how: MoveKind::Up,
             evidence: Vec::new(),
             because: None,
         };
-        assert!(!her(&[ask("2026-05-03"), said(AnswerKind::Kept), moved]).work().ready);
+        let mut moved = her(&[ask("2026-05-03"), said(AnswerKind::Kept), moved]);
+        assert_eq!((moved.work().ready, moved.work().arrived), (false, None), "where she stands is another rung");
+        moved.rung = RungId::new("conversation");
+        assert_eq!(moved.work().arrived, Some(Timestamp::from_millis(3000)));
+    }
+
+    #[test]
+    fn what_is_planned_stays_planned_while_something_else_is_due_before_it() {
+        let held = Body::OneToOne {
+            minutes: None,
+            in_person: None,
+            ask: None,
+            next: None,
+            next_on: Some("2026-06-01".parse().unwrap()),
+        };
+        let work = her(&[ask("2026-05-03"), held]).work();
+        assert_eq!(work.follow_up.map(|due| (due.on.to_string(), due.why)), Some(("2026-05-03".to_owned(), Due::Ask)));
+        assert_eq!(
+            work.planned.map(|due| (due.on.to_string(), due.why)),
+            Some(("2026-06-01".to_owned(), Due::Contact))
+        );
     }
 
     #[test]

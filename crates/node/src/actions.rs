@@ -245,7 +245,7 @@ impl Node {
         let to_it = |asked: &&Event| matches!(&asked.body, Body::Ask { action: Some(to), .. } if *to == action);
         let asked = her.events.iter().rev().find(to_it);
         let asked = asked.ok_or_else(|| NodeError::Refused("she was not asked to this action".to_owned()))?;
-        self.answer_ask(person, asked.id, answer, by).map(drop)
+        self.answer_ask(person, asked.id, answer, None, by).map(drop)
     }
 
     /// Writes an event into the record of each of these people of whom it is not said yet. That all can be written is looked at

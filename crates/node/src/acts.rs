@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use model::{
-    AnswerKind, AskKind, AttemptHow, AttemptResult, AuditKind, Body, Channel, ConsentState, Date, DocId, EmailAddress,
-    Event, EventId, Evidence, Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp,
-    SignUpOrigin, Supporter, Timestamp,
+    AskKind, AttemptHow, AttemptResult, AuditKind, Body, Channel, ConsentState, Date, DocId, EmailAddress, Event,
+    EventId, Evidence, Kind, MoveKind, Personal, ProposalId, Relation, RungId, ScopeId, Sender, SignUp, SignUpOrigin,
+    Supporter, Timestamp,
 };
 use record::{Write, from_sign_up};
 use store::{
@@ -41,27 +41,6 @@ pub struct AttemptDraft {
     pub next_on: Option<Date>,
     /// When; now, if nothing is said.
     pub at: Option<Timestamp>,
-}
-
-/// A one-to-one.
-#[derive(Clone, Debug, Default)]
-pub struct OneToOneDraft {
-    /// When; now, if nothing is said.
-    pub at: Option<Timestamp>,
-    /// How long, in minutes.
-    pub minutes: Option<u32>,
-    /// What was asked.
-    pub ask: Option<Personal>,
-    /// The next step.
-    pub next: Option<Personal>,
-    /// Its day.
-    pub next_on: Option<Date>,
-    /// Her story. Stays in the chapter.
-    pub story: Option<Personal>,
-    /// Her self-interest. Stays in the chapter.
-    pub interest: Option<Personal>,
-    /// Her relationships. Stays in the chapter.
-    pub relationships: Option<Personal>,
 }
 
 /// An ask.
@@ -112,6 +91,12 @@ impl Plan {
         Self { writes: vec![Write::event(event)], ..Self::default() }
     }
 
+    /// With private texts.
+    pub(crate) fn noting(mut self, notes: Vec<NewNote>) -> Self {
+        self.notes = notes;
+        self
+    }
+
     pub(crate) fn proposing(mut self, sign_up: EventId, proposals: Vec<store::NewProposal>) -> Self {
         self.proposals = Some((sign_up, proposals));
         self
@@ -135,7 +120,7 @@ impl Plan {
     }
 
     /// With her number free again, if this login holds it.
-    fn freeing_number_of(mut self, by: &str) -> Self {
+    pub(crate) fn freeing_number_of(mut self, by: &str) -> Self {
         self.frees = Some(by.to_owned());
         self
     }
@@ -189,7 +174,7 @@ pub(crate) fn within(text: &Personal, what: &str) -> Result<(), NodeError> {
 }
 
 /// When something happened: not before people could have logged it, not after tomorrow (clocks differ by a day at most).
-fn happened(at: Option<Timestamp>) -> Result<(), NodeError> {
+pub(crate) fn happened(at: Option<Timestamp>) -> Result<(), NodeError> {
     let first = Timestamp::from_millis(-2_208_988_800_000);
     let last = draw::now().plus_millis(24 * 3600 * 1000);
     match at {
@@ -366,33 +351,13 @@ impl Node {
         self.log(person, by, event(at, by, Body::Attempt { how, result, line, not_before, next_on }))
     }
 
-    /// Logs a one-to-one: the fact into the record, the text into the chapter's private notes, in one commit.
-    ///
-    /// # Errors
-    /// When the person is not here, or a hub is given private text.
-    pub fn log_one_to_one(&self, person: DocId, draft: OneToOneDraft, by: &str) -> Result<EventId, NodeError> {
-        let OneToOneDraft { at, minutes, ask, next, next_on, story, interest, relationships } = draft;
-        happened(at)?;
-        self.in_our_care(person)?;
-        let texts = [&ask, &next, &story, &interest, &relationships];
-        if minutes.is_none() && texts.into_iter().flatten().all(Personal::is_blank) {
-            let words = "say how long the one-to-one was, what was asked, or what was said";
-            return Err(NodeError::Refused(words.to_owned()));
-        }
-        [&ask, &next].into_iter().flatten().try_for_each(|text| within(text, "the text"))?;
-        let held = event(at, by, Body::OneToOne { minutes, ask, next, next_on });
-        let texts =
-            [(NoteKind::Story, story), (NoteKind::Interest, interest), (NoteKind::Relationships, relationships)];
-        let mut notes = Vec::new();
-        for (kind, text) in texts {
-            let Some(text) = text.filter(|text| !text.is_blank()) else { continue };
-            notes.push(self.note(kind, Some(held.id), text, by)?);
-        }
-        self.edit(person, by, |_, _| Ok(Plan { notes: notes.clone(), ..Plan::event(&held).freeing_number_of(by) }))?;
-        Ok(held.id)
-    }
-
-    fn note(&self, kind: NoteKind, event: Option<EventId>, text: Personal, by: &str) -> Result<NewNote, NodeError> {
+    pub(crate) fn note(
+        &self,
+        kind: NoteKind,
+        event: Option<EventId>,
+        text: Personal,
+        by: &str,
+    ) -> Result<NewNote, NodeError> {
         if self.kind() == NodeKind::Hub {
             return Err(NodeError::Refused("private text stays in a chapter: a hub keeps none".to_owned()));
         }
@@ -430,29 +395,13 @@ impl Node {
         self.log(person, by, event(None, by, Body::Ask { text, ask_kind: kind, rung, due, action: None }))
     }
 
-    fn known_rung(&self, rung: &RungId) -> Result<(), NodeError> {
+    pub(crate) fn known_rung(&self, rung: &RungId) -> Result<(), NodeError> {
         let ladder = self.read(|read| read.settings())?.ladder;
         let names: Vec<&str> = ladder.rungs().iter().map(|rung| rung.id.as_str()).collect();
         match ladder.get(rung) {
             Some(_) => Ok(()),
             None => Err(model::MoveRefused::UnknownRung(rung.to_string(), names.join(", ")).into()),
         }
-    }
-
-    /// Logs what came of an ask.
-    ///
-    /// # Errors
-    /// When the event is no ask of this person.
-    pub fn answer_ask(&self, person: DocId, ask: EventId, answer: AnswerKind, by: &str) -> Result<EventId, NodeError> {
-        let person = self.record_where(person, |her| her.event(ask).is_some())?;
-        self.in_our_care(person)?;
-        let answered = event(None, by, Body::Answer { of: ask, answer });
-        self.edit(person, by, |_, shown| match shown.event(ask).map(|event| &event.body) {
-            Some(Body::Ask { .. }) => Ok(Plan::event(&answered)),
-            Some(_) => Err(NodeError::Refused("this event is not an ask".to_owned())),
-            None => Err(NodeError::NotFound("ask", ask.to_string())),
-        })?;
-        Ok(answered.id)
     }
 
     /// Moves someone on the ladder, citing events of hers or of people whom she recruited or develops. Of joined records

@@ -8,6 +8,7 @@ use record::Write;
 use store::{Calling, NodeKind};
 
 use crate::acts::{Plan, event, within};
+use crate::conversations::asked_in;
 use crate::{Node, NodeError, Priority};
 
 /// The most people who are given out in one act: some seconds of work, and more than an evening's calls for ten organisers.
@@ -118,6 +119,8 @@ impl Node {
             let found = shown.event(wrong).ok_or_else(|| NodeError::NotFound("event", wrong.to_string()))?;
             let mut writes = vec![Write::event(&void)];
             writes.extend(put_back(found, shown, void.id)?);
+            let of_it = asked_in(found, shown).into_iter();
+            writes.extend(of_it.map(|of| Write::event(&event(None, by, Body::Void { of }))));
             let plan = Plan::writing(writes);
             let texts = matches!(found.body, Body::OneToOne { .. }) && self.kind() == NodeKind::Chapter;
             Ok(if texts { plan.forgetting_notes_of(wrong) } else { plan })

@@ -243,6 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn each_value_says_who_wrote_it_and_when() {
+        let mut record = mary();
+        let later = Stamp { author: "00c0ffee/ana".into(), at: Timestamp::from_millis(2_000_000), ..stamp(2) };
+        record.edit(&[Write::field("given_name", "Maria")], &later).unwrap();
+        let said = |key: &str| {
+            let [one] = <[model::Standing; 1]>::try_from(record.standing_values(key)).unwrap();
+            (one.value.expose().to_owned(), one.by.unwrap().expose().to_owned(), one.at)
+        };
+        assert_eq!(
+            said("given_name"),
+            ("Maria".into(), "00c0ffee/ana".into(), Some(Timestamp::from_millis(2_000_000)))
+        );
+        assert_eq!(said("family_name").1, "0badcafe/lee");
+        assert!(record.standing_values("employer").is_empty());
+    }
+
+    #[test]
     fn a_record_names_another_one_of_hers_until_that_is_taken_away() {
         let mut record = mary();
         let (other, ladder) = (DocId::from_bytes([2; 16]), model::Ladder::default());

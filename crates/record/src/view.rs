@@ -48,8 +48,9 @@ impl Record {
         self.standing(key).iter().filter_map(|(value, _)| text(value)).collect()
     }
 
-    /// What stands under a key with who wrote each and when, the shown value first; equal values are one.
-    pub(crate) fn standing_values(&self, key: &str) -> Vec<Standing> {
+    /// What stands under a key with who wrote each (`<8 hex of the node id>/<login>`) and when, the shown value first; equal
+    /// values are one.
+    pub fn standing_values(&self, key: &str) -> Vec<Standing> {
         let mut values: Vec<Standing> = Vec::new();
         for (value, operation) in self.standing(key).into_iter().rev() {
             let text = match value.as_scalar() {

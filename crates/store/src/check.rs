@@ -6,6 +6,7 @@ use model::{DocId, ScopeId, ScopeSum, Timestamp};
 use record::Record;
 use rusqlite::params;
 
+use crate::ask::asks_of;
 use crate::rows::split_hashes;
 use crate::same::{counted, named, whole};
 use crate::view::View;
@@ -151,6 +152,7 @@ impl Read<'_> {
                     self.record(id)?.supporter == made.supporter
                         && self.named_by(row.id)? == named(Some(&made.supporter))
                         && self.parts_of(row.id)? == made.supporter.parts()
+                        && self.asks_shown(row.id)? == asks_of(&made.supporter)
                 }
                 View::Action(_) => self.shows(row.id, &view)?,
                 View::Card(_) | View::Nothing => true,

@@ -88,7 +88,7 @@ impl AskMade {
 
 /// Asks that are due: their day is past or their outcome is known, and she did not say no.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AskFigures {
+pub struct PeriodAsks {
     /// All asks, due or not.
     pub asked: u64,
     /// She said yes, or did it.
@@ -103,7 +103,7 @@ pub struct AskFigures {
     pub unrecorded: u64,
 }
 
-impl AskFigures {
+impl PeriodAsks {
     /// Counts an ask, as of a day.
     pub fn count(&mut self, ask: &AskMade, today: Date) {
         self.asked += 1;
@@ -299,7 +299,7 @@ fn within(her: &Supporter, (from, to): Span) -> impl Iterator<Item = &Event> {
 fn ask_made(her: &Supporter, event: &Event) -> Option<AskMade> {
     let Body::Ask { text, ask_kind, due, .. } = &event.body else { return None };
     let answer = her.events.iter().rev().find_map(|said| {
-        let Body::Answer { of, answer } = &said.body else { return None };
+        let Body::Answer { of, answer, .. } = &said.body else { return None };
         (*of == event.id).then_some(*answer)
     });
     let (by, text) = (by_whom(event), text.clone());
@@ -331,7 +331,7 @@ mod tests {
             due: due.map(|day| day.parse().unwrap()),
             answer,
         };
-        let mut counted = AskFigures::default();
+        let mut counted = PeriodAsks::default();
         for ask in [
             ask(Some("2026-05-09"), None),
             ask(Some("2026-05-10"), Some(AnswerKind::Yes)),
@@ -342,7 +342,7 @@ mod tests {
         ] {
             counted.count(&ask, today);
         }
-        let wanted = AskFigures { asked: 6, yes: 2, declined: 1, kept: 1, missed: 1, unrecorded: 1 };
+        let wanted = PeriodAsks { asked: 6, yes: 2, declined: 1, kept: 1, missed: 1, unrecorded: 1 };
         assert_eq!((counted, counted.due()), (wanted, 3));
     }
 }

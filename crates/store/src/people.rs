@@ -3,7 +3,7 @@
 //! **Invariant:** joined records are one person in every list, and for any of their ids; one record by itself has to be
 //! asked for as such.
 
-use model::{Date, DocId, EventId, Ladder, RungId, ScopeId, Supporter, Timestamp, as_one};
+use model::{Channel, Date, DocId, EventId, Ladder, RungId, ScopeId, Supporter, TAG, Timestamp, as_one};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
 use crate::document::DocState;
@@ -11,6 +11,7 @@ use crate::home::ELSEWHERE;
 use crate::membership::STAYED;
 use crate::rows::ID_DIGITS_MIN;
 use crate::same::WAITS;
+use crate::view::{CLOSED_BIT, contact_bit};
 use crate::{Read, StoreError};
 
 /// The most people in one page.
@@ -37,8 +38,24 @@ pub struct Filter {
     pub untried: bool,
     /// With a conflict, and in no chapter that left.
     pub conflicts: bool,
+    /// Whom nobody has talked with since this moment, or ever.
+    pub not_spoken_since: Option<Timestamp>,
+    /// Who agreed to this channel with somebody, and may be contacted.
+    pub consents: Option<Channel>,
+    /// Whom nobody may contact.
+    pub do_not_contact: bool,
     /// What there is to do about her.
     pub to_do: Option<ToDoList>,
+}
+
+/// A filter in SQL.
+pub(crate) struct Which {
+    /// From where: `supporter v`, behind the index of words where that is read in the order of the list.
+    pub(crate) from: &'static str,
+    /// What numbers the rows of the list.
+    key: &'static str,
+    pub(crate) condition: String,
+    pub(crate) values: Vec<Value>,
 }
 
 /// A list of what there is to do, each in its own order; in no chapter that left, of whom nobody here calls anybody.
@@ -50,6 +67,8 @@ pub enum ToDoList {
     DueBy(Date),
     /// Who is to be contacted between these two days, both included, the first one first.
     DueBetween(Date, Date),
+    /// With whom something is planned on a day from the first to the second, whatever else is due; the earliest first.
+    Planned(Date, Date),
     /// Who stands on one of these rungs and was last talked with before this moment, the longest ago first.
     Quiet(Vec<RungId>, Timestamp),
     /// Who has kept an ask where she stands, is asked nothing, and stands below this rung.
@@ -67,6 +86,10 @@ impl ToDoList {
                 let values = vec![text(&first.to_string()), text(&last.to_string())];
                 ("v.due >= ? AND v.due <= ?".to_owned(), "v.due, v.document", values)
             }
+            Self::Planned(first, last) => {
+                let values = vec![text(&first.to_string()), text(&last.to_string())];
+                ("v.planned >= ? AND v.planned <= ?".to_owned(), "v.planned, v.document", values)
+            }
             Self::Quiet(rungs, before) => {
                 let marks = vec!["?"; rungs.len()].join(", ");
                 let mut values: Vec<Value> = rungs.iter().map(|rung| text(rung.as_str())).collect();
@@ -77,13 +100,6 @@ impl ToDoList {
                 ("v.ready IS NOT NULL AND v.rung != ?".to_owned(), "v.document", vec![text(top.as_str())])
             }
         }
-    }
-}
-
-impl Filter {
-    /// The rows among which it looks: for one organiser her people alone, by their row numbers.
-    pub(crate) const fn source(&self) -> &'static str {
-        if self.mine.is_some() { "supporter v NOT INDEXED" } else { "supporter v" }
     }
 }
 
@@ -128,15 +144,27 @@ pub struct Resolved {
     pub event: Option<EventId>,
 }
 
-const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home,
+pub(crate) const COLUMNS: &str = "SELECT v.view, s.scope, c.slug, c.name, v.waiting, d.state, v.shown_under, v.home,
   (SELECT group_concat(g.slug, ' ') FROM assign a JOIN chapter g ON g.scope = a.scope
-   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held' AND g.left_at IS NULL), c.left_at FROM supporter v
-  JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home LEFT JOIN chapter c ON c.scope = v.home";
+   WHERE a.document = v.document AND a.guest = 1 AND a.state = 'held' AND g.left_at IS NULL), c.left_at";
+/// Beside `supporter v`, what [`COLUMNS`] reads.
+pub(crate) const BESIDE: &str = "JOIN document d ON d.id = v.document LEFT JOIN scope s ON s.id = v.home
+  LEFT JOIN chapter c ON c.scope = v.home";
+/// Everybody.
+pub(crate) const PEOPLE: &str = "FROM supporter v";
+/// Everybody, for one organiser's people alone: they are read by their row numbers.
+const BY_ROW: &str = "FROM supporter v NOT INDEXED";
+/// Whom words find, the newest first: the index is read in that order, and no further than to the end of a page. As a list
+/// behind `IN` the whole of it would be read first: of 100,000 people 9.9 ms instead of 0.3 for `ma`, which 20,000 have.
+const FOUND: &str = "FROM fts f CROSS JOIN supporter v ON v.document = f.rowid";
 
 /// With a tag, in any of her records.
-const TAGGED: &str = "(EXISTS (SELECT 1 FROM json_each(v.view, '$.tags') WHERE value = ?)
+pub(crate) const TAGGED: &str = "(EXISTS (SELECT 1 FROM json_each(v.view, '$.tags') WHERE value = ?)
   OR (v.shown_under IS NOT NULL AND EXISTS (SELECT 1 FROM supporter m, json_each(m.view, '$.tags') t
                                             WHERE m.shown_under = v.document AND t.value = ?)))";
+/// With a private tag of this chapter, in any of her records.
+pub(crate) const TAGGED_HERE: &str = "SELECT coalesce(m.shown_under, m.document) FROM private_field p
+  JOIN supporter m ON m.document = p.document WHERE p.name = ?";
 /// Looked after by a login, as any of her records says. An organiser has fewer people than any list of what there is to do.
 const LOOKED_AFTER: &str = "v.document IN
   (SELECT m.document FROM supporter m INDEXED BY supporter_care WHERE m.looked_after_by = ? UNION ALL
@@ -144,14 +172,17 @@ const LOOKED_AFTER: &str = "v.document IN
 /// With a record in a chapter: her row, or one that is shown under a row elsewhere.
 const IN_CHAPTER: &str = "(v.home = ? OR v.document IN
   (SELECT m.shown_under FROM supporter m INDEXED BY supporter_under WHERE m.home = ? AND m.shown_under IS NOT NULL))";
+/// Who is in the index of what she agreed to; it alone is read.
+const CONTACT: &str = "v.document IN (SELECT document FROM supporter INDEXED BY supporter_contact
+  WHERE contact IS NOT NULL AND contact & ? != 0)";
 /// Whether a chapter has a record that is shown under a row elsewhere: asked first, so that lists stay as fast without.
 pub(crate) const SHOWN_ELSEWHERE: &str = "SELECT EXISTS (SELECT 1 FROM supporter m INDEXED BY supporter_under
   JOIN supporter p ON p.document = m.shown_under WHERE m.shown_under IS NOT NULL AND m.home = ? AND p.home IS NOT m.home)";
 
 /// A record, and under whose row her set of records is shown.
-type Found = (PersonRow, Option<i64>);
+pub(crate) type Found = (PersonRow, Option<i64>);
 
-fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
+pub(crate) fn read_person(row: &Row<'_>) -> rusqlite::Result<Found> {
     let json = row.get_ref(0)?.as_str()?;
     let supporter = serde_json::from_str(json)
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(error)))?;
@@ -194,27 +225,28 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read, or `after` names nobody.
     pub fn people(&self, filter: &Filter, page: Page) -> Result<Vec<PersonRow>, StoreError> {
-        let Some((mut condition, mut values)) = self.which(filter)? else { return Ok(Vec::new()) };
+        let Some(which) = self.which(filter)? else { return Ok(Vec::new()) };
+        let Which { from, key, mut condition, mut values } = which;
         if let Some(after) = page.after {
             let row = self.document_row(after)?.ok_or_else(|| StoreError::NotFound(after.to_string()))?;
-            condition.push_str(" AND v.document < ?");
+            condition.push_str(&format!(" AND {key} < ?"));
             values.push(row.into());
         }
         values.push(Value::from(page.limit.clamp(1, PAGE_MAX) as i64));
         let sql = match &filter.to_do {
             // Who comes first is found in an index alone: nobody else's row is read.
             Some(list) => {
-                let (source, order) = (filter.source(), list.sql().1);
-                let first = format!("SELECT v.document FROM {source} WHERE {condition} ORDER BY {order} LIMIT ?");
-                format!("{COLUMNS} WHERE v.document IN ({first}) ORDER BY {order}")
+                let order = list.sql().1;
+                let first = format!("SELECT v.document {from} WHERE {condition} ORDER BY {order} LIMIT ?");
+                format!("{COLUMNS} {PEOPLE} {BESIDE} WHERE v.document IN ({first}) ORDER BY {order}")
             }
-            None => format!("{COLUMNS} WHERE {condition} ORDER BY v.document DESC LIMIT ?"),
+            None => format!("{COLUMNS} {from} {BESIDE} WHERE {condition} ORDER BY {key} DESC LIMIT ?"),
         };
         self.shown(self.all("list people", &sql, params_from_iter(values), read_person)?)
     }
 
-    /// The condition on `supporter v` that a filter is, with its values; none: it finds nobody.
-    pub(crate) fn which(&self, filter: &Filter) -> Result<Option<(String, Vec<Value>)>, StoreError> {
+    /// A filter in SQL; none: it finds nobody.
+    pub(crate) fn which(&self, filter: &Filter) -> Result<Option<Which>, StoreError> {
         // Only who is listed has something to do: those lists are read from their indexes alone.
         let listed = filter.to_do.is_none().then(|| "v.listed = 1".to_owned());
         let mut conditions: Vec<String> = listed.into_iter().collect();
@@ -223,20 +255,43 @@ impl Read<'_> {
             conditions.push(condition.to_owned());
             values.extend_from_slice(given);
         };
+        let text = |text: &str| Value::from(text.to_owned());
+        let mut words: Vec<String> = Vec::new();
         if let Some(query) = &filter.query {
             match crate::words::query(query) {
-                Some(words) => add("v.document IN (SELECT rowid FROM fts WHERE fts MATCH ?)", &[words.into()]),
+                Some(found) => words.push(found),
                 None => return Ok(None),
             }
         }
-        if let Some(rung) = &filter.rung {
-            add("v.rung = ?", &[rung.as_str().to_owned().into()]);
+        // A tag is among the words by which she is found: only those who have them are looked at.
+        let tagged = filter.tag.as_ref().and_then(|tag| Some((tag, crate::words::exactly(tag)?)));
+        if let Some((tag, exactly)) = tagged {
+            let name = Value::from(format!("{TAG}{tag}"));
+            let look = "SELECT EXISTS (SELECT 1 FROM private_field WHERE name = ?)";
+            if self.number("look for a private tag", look, params![name])? > 0 {
+                let either = format!(
+                    "v.document IN (SELECT rowid FROM fts WHERE fts MATCH ? UNION {TAGGED_HERE})
+                     AND ({TAGGED} OR v.document IN ({TAGGED_HERE}))"
+                );
+                add(&either, &[exactly.into(), name.clone(), text(tag), text(tag), name]);
+            } else {
+                words.push(exactly);
+                add(TAGGED, &[text(tag), text(tag)]);
+            }
+        } else if filter.tag.is_some() {
+            return Ok(None);
         }
-        if let Some(tag) = &filter.tag {
-            add(TAGGED, &[tag.clone().into(), tag.clone().into()]);
+        let streamed = !words.is_empty() && filter.to_do.is_none();
+        if !words.is_empty() {
+            let found = words.join(" ");
+            let listed = "v.document IN (SELECT rowid FROM fts WHERE fts MATCH ?)";
+            add(if streamed { "f.fts MATCH ?" } else { listed }, &[found.into()]);
+        }
+        if let Some(rung) = &filter.rung {
+            add("v.rung = ?", &[text(rung.as_str())]);
         }
         if let Some(login) = &filter.mine {
-            add(LOOKED_AFTER, &[login.clone().into(), login.clone().into()]);
+            add(LOOKED_AFTER, &[text(login), text(login)]);
         }
         if let Some(chapter) = filter.chapter {
             let home = self.known_scope(chapter)?.id;
@@ -247,8 +302,13 @@ impl Read<'_> {
             }
         }
         if let Some(reason) = filter.waits_for {
-            add("v.home IS NULL AND v.waiting = ?", &[reason.to_owned().into()]);
+            add("v.home IS NULL AND v.waiting = ?", &[text(reason)]);
         }
+        if let Some(since) = filter.not_spoken_since {
+            add("(v.spoken IS NULL OR v.spoken < ?)", &[since.as_millis().into()]);
+        }
+        let mask = filter.consents.map(contact_bit).into_iter().chain(filter.do_not_contact.then_some(CLOSED_BIT));
+        mask.for_each(|bit| add(CONTACT, &[bit.into()]));
         if let Some(list) = &filter.to_do {
             let (condition, _, given) = list.sql();
             add(&format!("{condition} AND {STAYED}"), &given);
@@ -260,11 +320,16 @@ impl Read<'_> {
             (filter.conflicts, format!("v.conflicts > 0 AND {STAYED}")),
         ];
         conditions.extend(plain.into_iter().filter(|(wanted, _)| *wanted).map(|(_, sql)| sql));
-        Ok(Some((conditions.join(" AND "), values)))
+        let (from, key) = match (streamed, &filter.mine) {
+            (true, _) => (FOUND, "f.rowid"),
+            (false, Some(_)) => (BY_ROW, "v.document"),
+            (false, None) => (PEOPLE, "v.document"),
+        };
+        Ok(Some(Which { from, key, condition: conditions.join(" AND "), values }))
     }
 
     /// The people whom rows show: joined records together.
-    fn shown(&self, found: Vec<Found>) -> Result<Vec<PersonRow>, StoreError> {
+    pub(crate) fn shown(&self, found: Vec<Found>) -> Result<Vec<PersonRow>, StoreError> {
         if found.iter().all(|(_, under)| under.is_none()) {
             return Ok(found.into_iter().map(|(person, _)| person).collect());
         }
@@ -316,13 +381,13 @@ impl Read<'_> {
     }
 
     fn found(&self, document: DocId) -> Result<Found, StoreError> {
-        let sql = format!("{COLUMNS} WHERE d.doc_id = ?");
+        let sql = format!("{COLUMNS} {PEOPLE} {BESIDE} WHERE d.doc_id = ?");
         let found = self.one("read a person", &sql, params![document.as_bytes()], read_person)?;
         found.ok_or_else(|| StoreError::NotFound(document.to_string()))
     }
 
     fn records_under(&self, under: i64) -> Result<Vec<PersonRow>, StoreError> {
-        let sql = format!("{COLUMNS} WHERE v.shown_under = ? ORDER BY d.doc_id");
+        let sql = format!("{COLUMNS} {PEOPLE} {BESIDE} WHERE v.shown_under = ? ORDER BY d.doc_id");
         let found = self.all("read a set", &sql, params![under], read_person)?;
         Ok(found.into_iter().map(|(record, _)| record).collect())
     }

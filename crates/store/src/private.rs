@@ -1,7 +1,7 @@
 //! What a chapter keeps to itself about a supporter.
 //!
-//! **Invariant:** no other module reads these tables; no feed can. A text stays with its person when her record is made
-//! anew.
+//! **Invariant:** no other module reads these tables, but for who has a tag; no feed can. A text stays with its person when
+//! her record is made anew.
 
 use std::collections::BTreeSet;
 
@@ -21,6 +21,8 @@ pub enum NoteKind {
     Interest,
     /// Her relationships, from a one-to-one.
     Relationships,
+    /// What she has time and strength for, from a one-to-one.
+    Capacity,
 }
 
 impl NoteKind {
@@ -31,6 +33,7 @@ impl NoteKind {
             Self::Story => "story",
             Self::Interest => "interest",
             Self::Relationships => "relationships",
+            Self::Capacity => "capacity",
         }
     }
 }
@@ -153,5 +156,15 @@ impl Tx<'_> {
         let document = self.document_row(person)?.ok_or(StoreError::NoDocument(person))?;
         let sql = "INSERT OR REPLACE INTO private_field (document, name, value) VALUES (?, ?, ?)";
         self.run("keep a private field", sql, params![document, name, value]).map(drop)
+    }
+
+    /// Forgets a field that the network has not declared; says whether it was there.
+    ///
+    /// # Errors
+    /// When the person is not here.
+    pub fn drop_private_field(&self, person: DocId, name: &str) -> Result<bool, StoreError> {
+        let document = self.document_row(person)?.ok_or(StoreError::NoDocument(person))?;
+        let sql = "DELETE FROM private_field WHERE document = ? AND name = ?";
+        Ok(self.run("forget a private field", sql, params![document, name])? > 0)
     }
 }

@@ -326,10 +326,10 @@ impl Tx<'_> {
 
     fn put_to_do(&self, row: i64, work: &ToDo) -> Result<(), StoreError> {
         let sql =
-            "UPDATE supporter SET new = ?2, due = ?3, spoken = ?4, kept = ?5, tended = ?6, ready = ?7, unreachable = ?8
-                   WHERE document = ?1";
-        let values =
-            params![row, work.new, work.due, work.spoken, work.kept, work.tended, work.ready, work.unreachable];
+            "UPDATE supporter SET new = ?2, due = ?3, spoken = ?4, kept = ?5, tended = ?6, ready = ?7, contact = ?8,
+                                         planned = ?9, arrived = ?10, unreachable = ?11 WHERE document = ?1";
+        let ToDo { new, due, spoken, kept, tended, ready, unreachable, contact, planned, arrived } = work;
+        let values = params![row, new, due, spoken, kept, tended, ready, contact, planned, arrived, unreachable];
         self.run("show what there is to do", sql, values).map(drop)
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Action, Body, ChapterCard, Kind, Ladder, New, Supporter};
+use model::{Action, Body, Channel, ChapterCard, ConsentState, Kind, Ladder, New, Supporter};
 use record::Record;
 use rusqlite::params;
 
@@ -72,6 +72,31 @@ pub(crate) struct ToDo {
     pub(crate) tended: Option<i64>,
     pub(crate) ready: Option<bool>,
     pub(crate) unreachable: Option<bool>,
+    pub(crate) contact: Option<i64>,
+    pub(crate) planned: Option<String>,
+    pub(crate) arrived: Option<i64>,
+}
+
+/// In `contact`: nobody may contact her.
+pub(crate) const CLOSED_BIT: i64 = 16;
+
+/// In `contact`: she agreed to a channel with somebody, and may be contacted.
+pub(crate) const fn contact_bit(channel: Channel) -> i64 {
+    match channel {
+        Channel::Email => 1,
+        Channel::Sms => 2,
+        Channel::Phone => 4,
+        Channel::Post => 8,
+    }
+}
+
+fn contact_of(supporter: &Supporter) -> Option<i64> {
+    if supporter.do_not_contact {
+        return Some(CLOSED_BIT);
+    }
+    let granted = supporter.consents.iter().filter(|said| said.state == ConsentState::Granted);
+    let bits = granted.filter_map(|said| Channel::from_word(&said.channel)).map(contact_bit);
+    Some(bits.fold(0, |all, bit| all | bit)).filter(|bits| *bits != 0)
 }
 
 impl ToDo {
@@ -93,6 +118,9 @@ impl ToDo {
             tended: work.tended.map(model::Timestamp::as_millis),
             ready: work.ready.then_some(true),
             unreachable: (!supporter.is_reachable()).then_some(true),
+            contact: contact_of(supporter),
+            planned: work.planned.map(|due| due.on.to_string()),
+            arrived: work.arrived.map(model::Timestamp::as_millis),
         }
     }
 }
@@ -227,11 +255,13 @@ impl Tx<'_> {
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
         let sql = if before.is_some() {
             "UPDATE supporter SET home = ?2, rung = ?3, conflicts = ?4, looked_after_by = ?5, waiting = ?6, tried = ?7, view = ?8, hidden = ?9, listed = ?10,
-                                  new = ?11, due = ?12, spoken = ?13, kept = ?14, tended = ?15, ready = ?16, unreachable = ?17
+                                  new = ?11, due = ?12, spoken = ?13, kept = ?14, tended = ?15, ready = ?16, contact = ?17,
+                                  planned = ?18, arrived = ?19, unreachable = ?20
              WHERE document = ?1"
         } else {
-            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed, new, due, spoken, kept, tended, ready, unreachable)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+            "INSERT INTO supporter (document, home, rung, conflicts, looked_after_by, waiting, tried, view, hidden, listed,
+                                    new, due, spoken, kept, tended, ready, contact, planned, arrived, unreachable)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
         };
         let work = ToDo::of(supporter);
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
@@ -252,6 +282,9 @@ impl Tx<'_> {
             work.kept,
             work.tended,
             work.ready,
+            work.contact,
+            work.planned,
+            work.arrived,
             work.unreachable
         ];
         self.run("show a supporter", sql, row)?;
@@ -277,16 +310,18 @@ impl Tx<'_> {
             let sql = "DELETE FROM reach WHERE value = ? AND document = ?";
             self.run("forget an address", sql, params![value, document])?;
         }
+        self.put_raised(document, Some(&before.view), None)?;
         for event in &before.view.events {
             let sql = "DELETE FROM event WHERE document = ? AND event_id = ?";
             self.run("forget an event", sql, params![document, event.id.as_bytes()])?;
         }
         self.put_parts(document, Some(&before.view), None)?;
+        self.run("forget asks", "DELETE FROM ask WHERE document = ?", params![document])?;
         self.run("forget a supporter", "DELETE FROM supporter WHERE document = ?", params![document])?;
         self.join_again(parted)
     }
 
-    /// Brings the search index, exact look-ups and events in step; touches only what differs.
+    /// Brings the search index, exact look-ups, events and asks in step; touches only what differs.
     fn put_index(&self, document: i64, before: Option<&Supporter>, shown: &Shown) -> Result<(), StoreError> {
         let now = &shown.supporter;
         let old = before.map(words_of).unwrap_or_default();
@@ -309,6 +344,7 @@ impl Tx<'_> {
             )?;
         }
         self.put_parts(document, before, Some(now))?;
+        self.put_raised(document, before, Some(now))?;
         let ids = |view: &Supporter| view.events.iter().map(|event| event.id).collect::<BTreeSet<_>>();
         let (old, new) = (before.map(ids).unwrap_or_default(), ids(now));
         for id in old.difference(&new) {
@@ -320,7 +356,7 @@ impl Tx<'_> {
             let row = params![document, event.id.as_bytes(), event.body.kind(), event.at.as_millis()];
             self.run("show an event", sql, row)?;
         }
-        Ok(())
+        self.put_asks(document, before, now)
     }
 
     /// Takes out the words that went and puts in those that came. Both are said, also when there are none: FTS5 counts rows.

@@ -62,6 +62,12 @@ pub(crate) fn query(text: &str) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" "))
 }
 
+/// A text as FTS5 reads it: every word of it is a whole word; `None` when there is none in it.
+pub(crate) fn exactly(text: &str) -> Option<String> {
+    let words: Vec<String> = words(text).take(QUERY_WORDS_MAX).map(|word| format!("\"{word}\"")).collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

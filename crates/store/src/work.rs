@@ -3,6 +3,7 @@
 use model::{DocId, EventId, Timestamp};
 use rusqlite::params;
 
+use crate::people::Which;
 use crate::{Filter, Read, StoreError, Tx};
 
 /// How long whoever opens a number holds it, in ms: 20 minutes, the length of a call.
@@ -27,11 +28,28 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn count_people(&self, filter: &Filter) -> Result<u64, StoreError> {
-        let Some((condition, mut values)) = self.which(filter)? else { return Ok(0) };
-        values.push(rusqlite::types::Value::from(COUNTED_MAX.cast_signed()));
-        let source = filter.source();
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT ?)");
+        self.count_people_to(filter, COUNTED_MAX)
+    }
+
+    /// The same, at most so many: what is counted while somebody types is counted in milliseconds.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn count_people_to(&self, filter: &Filter, most: u64) -> Result<u64, StoreError> {
+        let Some(Which { from, condition, mut values, .. }) = self.which(filter)? else { return Ok(0) };
+        values.push(rusqlite::types::Value::from(most.cast_signed()));
+        let sql = format!("SELECT count(*) FROM (SELECT 1 {from} WHERE {condition} LIMIT ?)");
         self.number("count people", &sql, rusqlite::params_from_iter(values))
+    }
+
+    /// Who looks after people here, and after how many, by name. Reads the index alone.
+    ///
+    /// # Errors
+    /// When rows can't be read.
+    pub fn carers(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        let sql = "SELECT looked_after_by, count(*) FROM supporter INDEXED BY supporter_care
+                   WHERE looked_after_by IS NOT NULL GROUP BY looked_after_by";
+        self.all("count who looks after whom", sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
     /// Whose numbers are open at this moment, and with whom.

@@ -42,7 +42,7 @@ fn asked(n: u8) -> Event {
 }
 
 fn answered(n: u8, of: u8, answer: AnswerKind) -> Event {
-    event(n, Body::Answer { of: EventId::from_bytes([of; 16]), answer })
+    event(n, Body::Answer { of: EventId::from_bytes([of; 16]), answer, line: None })
 }
 
 fn came(n: u8) -> Event {

@@ -105,7 +105,7 @@ fn who_said_that_she_would_act_is_called_first_then_who_has_waited_longest_and_j
     let mut world = World::new();
     (1..=4).for_each(|n| world.add(n));
     let ask = world.ask(3, None);
-    world.event(3, Body::Answer { of: ask, answer: AnswerKind::Yes });
+    world.event(3, Body::Answer { of: ask, answer: AnswerKind::Yes, line: None });
     assert_eq!(world.list(ToDoList::New, None), [[id(3)], [id(1)], [id(2)], [id(4)]]);
     world.write(4, &[Write::field("looked_after_by", "ana")]);
     assert_eq!(world.list(ToDoList::New, Some("ana")), [[id(4)]]);
@@ -141,7 +141,7 @@ fn who_kept_an_ask_is_ready_below_the_top_and_who_was_long_not_talked_with_is_qu
     let commitment = RungId::new("commitment");
     for n in [1, 2] {
         let ask = world.ask(n, None);
-        world.event(n, Body::Answer { of: ask, answer: AnswerKind::Kept });
+        world.event(n, Body::Answer { of: ask, answer: AnswerKind::Kept, line: None });
     }
     let leadership = RungId::new("leadership");
     assert_eq!(world.list(ToDoList::Ready(leadership), None), [[id(1)], [id(2)]]);

@@ -1,6 +1,6 @@
 // Keys, and pages that follow what happens. Everything works without this file.
 
-const typing = () => /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement?.tagName ?? "");
+const typing = () => document.activeElement?.matches("input:not([type=checkbox]), textarea, select") ?? false;
 
 // `/` goes to search; `g` and a letter to a page.
 let go = false;
@@ -102,4 +102,59 @@ for (const input of document.querySelectorAll("input[data-find]")) {
       // Somebody typed on, or the node is away: the button still asks.
     }
   });
+}
+// j, k and arrows go through the rows of a list, Enter opens one (it is a link), x chooses it.
+document.addEventListener("keydown", (event) => {
+  const search = document.activeElement?.matches("[data-search]") && event.key === "ArrowDown";
+  if ((typing() && !search) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const rows = [...document.querySelectorAll("[data-rows] tbody tr")];
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key];
+  const arrow = event.key.startsWith("Arrow");
+  if (step && rows.length > 0 && (!arrow || at >= 0 || search)) {
+    const next = rows[Math.min(Math.max(at + step, 0), rows.length - 1)];
+    next.querySelector("th a").focus();
+    event.preventDefault();
+  } else if (event.key === "x" && at >= 0) {
+    const box = rows[at].querySelector("input[type=checkbox]");
+    if (box) box.checked = !box.checked;
+  }
+});
+
+// A search form marked `data-instant` shows what it finds while somebody types: the same page, of which the list is taken.
+const instant = document.querySelector("form[data-instant]");
+if (instant) {
+  let last, waits;
+  const find = async () => {
+    const said = [...new FormData(instant)].filter(([, value]) => value !== "");
+    const address = `${instant.action}?${new URLSearchParams(said)}`;
+    last?.abort();
+    last = new AbortController();
+    try {
+      const answer = await fetch(address, { headers: { accept: "text/html" }, signal: last.signal });
+      if (!answer.ok || answer.redirected) return;
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const id of ["people", "counted"]) {
+        document.getElementById(id).innerHTML = fresh.getElementById(id).innerHTML;
+      }
+      history.replaceState(null, "", address);
+    } catch {
+      // Typed on, or no answer: the button still finds.
+    }
+  };
+  instant.querySelector("[data-search]").addEventListener("input", () => {
+    clearTimeout(waits);
+    waits = setTimeout(find, 80);
+  });
+}
+
+// What a `details` with `data-from` holds is fetched when it is opened first: a part of another page.
+for (const more of document.querySelectorAll("details[data-from]")) {
+  more.addEventListener("toggle", async () => {
+    const [address, part] = more.dataset.from.split("#");
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part);
+    if (fresh) more.querySelector(":scope > :not(summary)").replaceWith(fresh);
+  }, { once: true });
 }

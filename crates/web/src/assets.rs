@@ -8,6 +8,7 @@ use crate::routes::{Access, Pages};
 const TOKENS: &str = include_str!("../assets/tokens.css");
 const STYLE: &str = include_str!("../assets/style.css");
 const SCRIPT: &str = include_str!("../assets/app.js");
+const LADDER: &str = include_str!("../assets/ladder.js");
 const ICON: &str = include_str!("../assets/icon.svg");
 
 fn file(kind: &'static str, text: &'static str) -> Response {
@@ -20,12 +21,13 @@ pub fn assets<S: Clone + Send + Sync + 'static>() -> Pages<S> {
         .get("/assets/tokens.css", Access::Open, || async { file("text/css; charset=utf-8", TOKENS) })
         .get("/assets/style.css", Access::Open, || async { file("text/css; charset=utf-8", STYLE) })
         .get("/assets/app.js", Access::Open, || async { file("text/javascript; charset=utf-8", SCRIPT) })
+        .get("/assets/ladder.js", Access::Open, || async { file("text/javascript; charset=utf-8", LADDER) })
         .get("/assets/icon.svg", Access::Open, || async { file("image/svg+xml", ICON) })
 }
 
 /// A word that changes when any of them does (FNV-1a, 64 bit).
 pub(crate) fn stamp() -> String {
-    let all = [TOKENS, STYLE, SCRIPT, ICON];
+    let all = [TOKENS, STYLE, SCRIPT, LADDER, ICON];
     let hash = all
         .iter()
         .flat_map(|text| text.bytes())

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{AskKind, Date, EvidenceRule, FourNumbers, KEPT_DAYS, Ladder, ScopeId, Timestamp};
 use node::{Node, NodeError};
 use serde_json::{Map, Value, json};
-use store::{AskFigures, Conversation, Direction, FirstAttempts, Moves, RungCounts};
+use store::{Conversation, Direction, FirstAttempts, Moves, PeriodAsks, RungCounts};
 
 /// A day, in ms.
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -136,7 +136,7 @@ pub struct Metrics {
     /// One-to-ones by week, the oldest first.
     pub weeks: Vec<(String, u64)>,
     /// Asks by kind.
-    pub asks: Vec<(AskKind, AskFigures)>,
+    pub asks: Vec<(AskKind, PeriodAsks)>,
 }
 
 /// What figures are made of.
@@ -151,7 +151,7 @@ struct Material {
     moves: Moves,
     talks: Vec<Conversation>,
     weeks: Vec<(Timestamp, u64)>,
-    asks: BTreeMap<AskKind, AskFigures>,
+    asks: BTreeMap<AskKind, PeriodAsks>,
     first: FirstAttempts,
 }
 
@@ -218,7 +218,7 @@ fn material(node: &Node, windows: &Windows, now: Timestamp) -> Result<Material, 
     let chapter = Some(scope);
     node.read(|read| {
         let settings = read.settings()?;
-        let mut asks: BTreeMap<AskKind, AskFigures> = BTreeMap::new();
+        let mut asks: BTreeMap<AskKind, PeriodAsks> = BTreeMap::new();
         for ask in read.asks_made(chapter, windows.asks.span)? {
             asks.entry(ask.kind).or_default().count(&ask, now.date());
         }
@@ -360,8 +360,8 @@ fn talk_figures(made: &Material, window: &Window) -> [Figure; 2] {
 }
 
 fn ask_figures(made: &Material, window: &Window) -> [Figure; 2] {
-    let all = |count: fn(&AskFigures) -> u64| made.asks.values().map(count).sum::<u64>();
-    let (due, kept, unrecorded) = (all(AskFigures::due), all(|asks| asks.kept), all(|asks| asks.unrecorded));
+    let all = |count: fn(&PeriodAsks) -> u64| made.asks.values().map(count).sum::<u64>();
+    let (due, kept, unrecorded) = (all(PeriodAsks::due), all(|asks| asks.kept), all(|asks| asks.unrecorded));
     let unknown = part(unrecorded, due);
     let kept_rate = made.figure(
         "kept_rate",

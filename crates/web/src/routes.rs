@@ -185,14 +185,16 @@ fn not_signed_in(request: &Request) -> Response {
     }
     let wanted = request.uri().path_and_query().filter(|_| request.method() == Method::GET);
     let next = wanted.map_or("/", |wanted| wanted.as_str());
-    let encoded: String = next
-        .bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        })
-        .collect();
-    Redirect::to(&format!("{LOGIN}?next={encoded}")).into_response()
+    Redirect::to(&format!("{LOGIN}?next={}", encoded(next))).into_response()
+}
+
+/// A text as a value in an address.
+pub fn encoded(text: &str) -> String {
+    let byte = |byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 fn second_first(request: &Request) -> Response {

@@ -7,6 +7,7 @@ use node::{Node, Who};
 use store::{Direction, LinkRow, LinkStanding, NodeKind};
 
 use crate::undo::Batches;
+use crate::undo_edit::Edits;
 use crate::{Goals, Notice, WebError, ago, assets, since};
 
 /// A page in the rail.
@@ -32,6 +33,7 @@ pub struct Site {
     /// What its organisers aim at.
     pub goals: Goals,
     pub(crate) batches: Batches,
+    pub(crate) edits: Edits,
 }
 
 /// The frame of one page.
@@ -82,7 +84,7 @@ impl Bare {
 impl Site {
     /// What handlers share, at a node whose organisers aim at the usual.
     pub fn new(node: &Node, nav: &'static [NavItem]) -> Self {
-        Self { node: node.clone(), nav, goals: Goals::default(), batches: Batches::default() }
+        Self { node: node.clone(), nav, goals: Goals::default(), batches: Batches::default(), edits: Edits::default() }
     }
 
     /// The frame for a page. Blocks.

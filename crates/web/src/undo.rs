@@ -1,6 +1,7 @@
 //! Taking back what was just done: the notice on the page after an act, and the act that it offers.
 //!
-//! **Invariant:** an address says by ids alone what was done, and offers to take back only what this login did itself.
+//! **Invariant:** an address says by ids alone what was done, and offers to take back only what this login did itself. Events
+//! stand in it with a colon, an edit of fields (`undo_edit.rs`) as a number.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,10 +16,11 @@ use node::{Node, Who};
 use crate::entry::local;
 use crate::forms::{Form, refused};
 use crate::people::allowed;
+use crate::undo_edit::UNDO_EDIT;
 use crate::{Problem, Site, WebError, blocking};
 
 /// The parameter of an address that says what was just done.
-const DID: &str = "did";
+pub(crate) const DID: &str = "did";
 /// The parameter that says whose number somebody else holds.
 const HELD: &str = "held";
 /// What stands before the number of people who were given out together.
@@ -52,6 +54,8 @@ pub(crate) enum Done {
     Logged(DocId, EventId),
     /// People who were given out together.
     Given(u64),
+    /// An edit that is kept under this number.
+    Edited(u64),
     /// Nothing: somebody else has opened her number.
     Held(DocId),
 }
@@ -66,6 +70,7 @@ impl Done {
             Self::Quietly => None,
             Self::Logged(person, event) => Some(format!("{DID}={person}:{event}")),
             Self::Given(batch) => Some(format!("{DID}={GIVEN}:{batch}")),
+            Self::Edited(token) => Some(format!("{DID}={token}")),
             Self::Held(person) => Some(format!("{HELD}={person}")),
         };
         let query: Vec<String> = kept.chain(told).collect();
@@ -122,10 +127,15 @@ impl Batches {
 impl Site {
     /// The notice of what an address says was just done, for whoever did it; `back` is the page on which it stands. Blocks.
     pub fn notice(&self, did: Option<&str>, back: &str, who: &Who) -> Option<Notice> {
-        let (whose, what) = did?.split_once(':')?;
+        let did = did?;
+        let (whose, what) = did.split_once(':').unwrap_or(("", did));
         let notice = |words: String, action: String, field: &'static str| {
             Some(Notice { words, action, field, value: what.to_owned(), back: back.to_owned() })
         };
+        if whose.is_empty() {
+            let words = self.edits.words(what.parse().ok()?, &who.by, self.node.now())?;
+            return notice(words, UNDO_EDIT.to_owned(), DID);
+        }
         if whose == GIVEN {
             let count = self.batches.count(what.parse().ok()?, &who.by)?;
             let words = if count == 1 { "1 person given out".to_owned() } else { format!("{count} people given out") };
@@ -231,6 +241,7 @@ mod tests {
         assert_eq!(Done::Logged(person, event).back("/"), format!("/?{did}"));
         assert_eq!(Done::Logged(person, event).back("/?whose=chapter&did=x:y"), format!("/?whose=chapter&{did}"));
         assert_eq!(Done::Given(7).back("/people?query=mar"), "/people?query=mar&did=given:7");
+        assert_eq!(Done::Edited(9).back("/people?tag=x&did=8"), "/people?tag=x&did=9");
         assert_eq!(Done::Held(person).back("/?did=x:y"), format!("/?held={person}"));
         assert_eq!(Done::Quietly.back("/people?held=x&did=x:y&digits=1"), "/people?digits=1");
     }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use model::{AnswerKind, AskKind, AttemptHow, AttemptResult, Channel, ConsentState, Date, Role, Timestamp};
 
 use super::actions::Action;
+use super::asks::{Ask, OneToOne};
 use super::audit::AuditArguments;
 use super::logins::{Token, User};
 use super::work::{CareArguments, DoNotContactArguments};
@@ -460,75 +461,6 @@ pub enum Attempt {
         /// The day of the next try
         #[arg(long, value_name = "DATE")]
         next_on: Option<Date>,
-    },
-}
-
-/// One-to-ones.
-#[derive(Debug, Subcommand)]
-pub enum OneToOne {
-    /// Log a one-to-one. Story and interest stay in the chapter
-    #[command(
-        after_help = "Example:\n  one-to-one log 2f6d1c0a --at 2026-11-22 --minutes 40 --story \"...\" --ask \"come on Tuesday\""
-    )]
-    Log {
-        /// Her id
-        id: String,
-        /// When
-        #[arg(long)]
-        at: Option<Timestamp>,
-        /// How long
-        #[arg(long)]
-        minutes: Option<u32>,
-        /// Her story: private
-        #[arg(long)]
-        story: Option<String>,
-        /// What matters to her: private
-        #[arg(long)]
-        interest: Option<String>,
-        /// Who she is close to: private
-        #[arg(long)]
-        relationships: Option<String>,
-        /// What was asked
-        #[arg(long)]
-        ask: Option<String>,
-        /// The next step
-        #[arg(long)]
-        next: Option<String>,
-        /// Its day
-        #[arg(long, value_name = "DATE")]
-        next_on: Option<Date>,
-    },
-}
-
-/// Asks.
-#[derive(Debug, Subcommand)]
-pub enum Ask {
-    /// Ask for something
-    #[command(
-        after_help = "Example:\n  ask add 2f6d1c0a \"bring two neighbours on Tuesday\" --kind recruit --due 2026-12-01"
-    )]
-    Add {
-        /// Her id
-        id: String,
-        /// What is asked
-        text: String,
-        /// Of which kind
-        #[arg(long, default_value = "task")]
-        kind: AskWord,
-        /// The rung that it is for
-        #[arg(long)]
-        rung: Option<String>,
-        /// By when
-        #[arg(long, value_name = "DATE")]
-        due: Option<Date>,
-    },
-    /// Log what came of an ask
-    #[command(after_help = "Example:\n  ask answer 91c3aa07 kept")]
-    Answer {
-        /// The ask's id
-        event: String,
-        /// What came of it
-        answer: AnswerWord,
     },
 }
 

@@ -1,15 +1,15 @@
 //! Runs the commands of both programs.
 
 use model::{DocId, RungId, Sender, SignUp};
-use node::{AskDraft, AttemptDraft, FieldEdit, Node, OneToOneDraft, TransferDraft};
+use node::{AttemptDraft, FieldEdit, Node, TransferDraft};
 use serde_json::{Value, json};
 use store::{Filter, LedgerRule, NodeKind, Page, PersonRow, ProposalState};
 use web::{event_json, person_json};
 
 use super::arguments::{
-    AddArguments, Ask, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, OneToOne, People, Proposals, Shared,
+    AddArguments, Attempt, Conflicts, Consent, Ladder, ListArguments, Merge, People, Proposals, Shared,
 };
-use super::{actions, audit, going, logins, merging, refused, work};
+use super::{actions, asks, audit, going, logins, merging, refused, work};
 use crate::{Failure, Globals, Out, Program, backup, find_person, handover, personal, status, table};
 
 /// Runs a command of both programs. `completions` is the caller's: it knows its own arguments.
@@ -38,8 +38,8 @@ pub fn run_shared(globals: &Globals, program: Program, command: &Shared, out: Ou
         Shared::Conflicts(command) => conflicts(node, command, out, by),
         Shared::Proposals(command) => proposals(node, command, out, by),
         Shared::Attempt(command) => attempt(node, command, out, by),
-        Shared::OneToOne(command) => one_to_one(node, command, out, by),
-        Shared::Ask(command) => ask(node, command, out, by),
+        Shared::OneToOne(command) => asks::one_to_one(node, command, out, by),
+        Shared::Ask(command) => asks::ask(node, command, out, by),
         Shared::Action(command) => actions::action(node, command, out, by),
         Shared::Ladder(command) => ladder(node, command, out, by),
         Shared::Consent(command) => consent(node, command, out, by),
@@ -248,40 +248,6 @@ fn attempt(node: &Node, command: &Attempt, out: Out, by: &str) -> Result<(), Fai
     let draft =
         AttemptDraft { how: how.0, result: result.0, line, not_before: *not_before, next_on: *next_on, at: *at };
     added(out, node.log_attempt(person, draft, by)?);
-    Ok(())
-}
-
-fn one_to_one(node: &Node, command: &OneToOne, out: Out, by: &str) -> Result<(), Failure> {
-    let OneToOne::Log { id, at, minutes, story, interest, relationships, ask, next, next_on } = command;
-    let person = find_person(node, id)?.document;
-    let draft = OneToOneDraft {
-        at: *at,
-        minutes: *minutes,
-        ask: personal(ask.as_ref()),
-        next: personal(next.as_ref()),
-        next_on: *next_on,
-        story: personal(story.as_ref()),
-        interest: personal(interest.as_ref()),
-        relationships: personal(relationships.as_ref()),
-    };
-    added(out, node.log_one_to_one(person, draft, by)?);
-    Ok(())
-}
-
-fn ask(node: &Node, command: &Ask, out: Out, by: &str) -> Result<(), Failure> {
-    match command {
-        Ask::Add { id, text, kind, rung, due } => {
-            let person = find_person(node, id)?.document;
-            let rung = rung.clone().map(RungId::new);
-            let draft = AskDraft { text: text.as_str().into(), kind: kind.0, rung, due: *due };
-            added(out, node.add_ask(person, draft, by)?);
-        }
-        Ask::Answer { event, answer } => {
-            let found = find_person(node, event)?;
-            let ask = found.event.ok_or_else(|| Failure::refused("this is a person's id; name the ask's"))?;
-            added(out, node.answer_ask(found.document, ask, answer.0, by)?);
-        }
-    }
     Ok(())
 }
 

@@ -275,6 +275,16 @@ CREATE TABLE session (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_user ON session (user);
 
+-- Lists of people to which a login comes back. Of this node alone; no feed reads it. Those from before a login of this name
+-- was made belong to nobody.
+CREATE TABLE saved_filter (
+  user TEXT NOT NULL,                 -- user.name
+  name TEXT NOT NULL,
+  query TEXT NOT NULL,                -- what stands behind the ? of the list's address
+  at INTEGER NOT NULL,                -- Unix ms
+  PRIMARY KEY (user, name)
+) STRICT, WITHOUT ROWID;
+
 -- What programs show instead of a login. Only the token's hash is kept.
 CREATE TABLE api_token (
   hash BLOB PRIMARY KEY,              -- SHA-256, 32 bytes
@@ -385,7 +395,10 @@ CREATE TABLE supporter (
   kept INTEGER,                       -- Unix ms when she last kept an ask, or came
   tended INTEGER,                     -- Unix ms when somebody last talked with or moved her
   ready INTEGER,                      -- 1: has kept an ask where she stands, and nothing is asked of her
-  unreachable INTEGER                 -- 1: nobody may contact her, or nothing is known by which to
+  unreachable INTEGER,                -- 1: nobody may contact her, or nothing is known by which to
+  contact INTEGER,                    -- sum: agreed with somebody to e-mail 1, text message 2, telephone 4, letter 8; nobody may contact her: 16 alone. NULL also: nothing is known
+  planned TEXT,                       -- ISO 8601 day on which somebody said to be in touch, whatever else is due
+  arrived INTEGER                     -- Unix ms when she came up to the rung where she stands; NULL also: she began there
 ) STRICT;
 -- Only rows that say something stand in these: somebody who has just signed up in the first alone. With the home they hold
 -- all that a list of what there is to do asks.
@@ -393,8 +406,11 @@ CREATE INDEX supporter_new ON supporter (new DESC, document, home) WHERE new IS 
 CREATE INDEX supporter_due ON supporter (due, document, home) WHERE due IS NOT NULL;
 CREATE INDEX supporter_spoken ON supporter (home, spoken, kept, rung, unreachable) WHERE spoken IS NOT NULL;
 CREATE INDEX supporter_kept ON supporter (home, kept) WHERE kept IS NOT NULL;
-CREATE INDEX supporter_tended ON supporter (rung, tended, home) WHERE tended IS NOT NULL;
+CREATE INDEX supporter_tended ON supporter (rung, tended, document, home) WHERE tended IS NOT NULL;
+CREATE INDEX supporter_contact ON supporter (document, contact) WHERE contact IS NOT NULL;
 CREATE INDEX supporter_ready ON supporter (document, rung, home) WHERE ready IS NOT NULL;
+CREATE INDEX supporter_planned ON supporter (planned, document, home) WHERE planned IS NOT NULL;
+CREATE INDEX supporter_arrived ON supporter (arrived, rung, home) WHERE arrived IS NOT NULL;
 CREATE INDEX supporter_home ON supporter (home, rung, document);
 CREATE INDEX supporter_hidden ON supporter (document) WHERE hidden = 1;
 CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
@@ -426,6 +442,14 @@ CREATE TABLE reach (
   PRIMARY KEY (value, document)
 ) STRICT, WITHOUT ROWID;
 
+-- Whom somebody has recruited or develops. Only who says by whom stands here. Made from documents.
+CREATE TABLE raised (
+  by TEXT NOT NULL,                   -- a supporter's id or a login, as her record says it
+  how TEXT NOT NULL CHECK (how IN ('recruited', 'developed')),
+  document INTEGER NOT NULL,
+  PRIMARY KEY (by, how, document)
+) STRICT, WITHOUT ROWID;
+
 -- Events by id, so that an ask, a piece of evidence or a sign-up can be named alone.
 CREATE TABLE event (
   event_id BLOB NOT NULL,             -- UUIDv7: new rows go to the end
@@ -438,6 +462,31 @@ CREATE TABLE event (
 CREATE INDEX event_one_to_one ON event (at) WHERE kind = 'one_to_one';
 CREATE INDEX event_move ON event (at) WHERE kind = 'move';
 CREATE INDEX event_ask ON event (at) WHERE kind = 'ask';
+
+-- Every ask of whom is shown and not hidden, as her record says: open asks and kept rates without reading records.
+CREATE TABLE ask (
+  document INTEGER NOT NULL,
+  event_id BLOB NOT NULL,             -- UUIDv7
+  kind TEXT NOT NULL,                 -- model::AskKind
+  rung TEXT,                          -- that it is for
+  text TEXT NOT NULL,                 -- its beginning, in which an offered ask is whole: the figures of an offer are by it
+  due TEXT,                           -- ISO 8601 day
+  outcome TEXT NOT NULL CHECK (outcome = 'open' OR outcome = 'yes' OR outcome = 'no' OR outcome = 'kept' OR outcome = 'missed'),
+  waits TEXT,                         -- while nobody knows what came of it: the day, or 9999-12-31 without one
+  PRIMARY KEY (document, event_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ask_waits ON ask (waits, event_id) WHERE waits IS NOT NULL;
+CREATE INDEX ask_figures ON ask (kind, outcome, waits);
+CREATE INDEX ask_text ON ask (text, kind, outcome, waits);
+
+-- Asks that this chapter offers beside the network's. Of this node alone; no feed reads it.
+CREATE TABLE ask_offer (
+  id INTEGER PRIMARY KEY,
+  rung TEXT NOT NULL,
+  kind TEXT NOT NULL,                 -- model::AskKind
+  text TEXT NOT NULL,
+  UNIQUE (rung, kind, text)
+) STRICT;
 
 -- Search by the beginning of any word. Contentless, so that an erased name leaves the file.
 CREATE VIRTUAL TABLE fts USING fts5 (words, content = '', prefix = '2 3', tokenize = 'ascii');
@@ -506,7 +555,7 @@ CREATE TABLE private_note (
   note_id BLOB NOT NULL UNIQUE,       -- UUIDv7
   document INTEGER NOT NULL,
   event BLOB,                         -- the one-to-one to which it belongs
-  kind TEXT NOT NULL CHECK (kind = 'note' OR kind = 'story' OR kind = 'interest' OR kind = 'relationships'),
+  kind TEXT NOT NULL CHECK (kind = 'note' OR kind = 'story' OR kind = 'interest' OR kind = 'relationships' OR kind = 'capacity'),
   by TEXT NOT NULL,
   text TEXT NOT NULL,
   at INTEGER NOT NULL                 -- Unix ms
@@ -520,6 +569,8 @@ CREATE TABLE private_field (
   value TEXT NOT NULL,
   PRIMARY KEY (document, name)
 ) STRICT, WITHOUT ROWID;
+-- Who has a tag.
+CREATE INDEX private_field_tag ON private_field (name, document);
 
 -- Sign-ups that were answered as any other and wait for a person: in no figure, no chapter and no feed.
 CREATE TABLE held_sign_up (

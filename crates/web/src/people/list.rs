@@ -1,23 +1,20 @@
-//! The list of people: search, rungs, pages by key; and every list of people as JSON.
+//! Every list of people as JSON.
 //!
 //! **Invariant:** as many people as a page shows are looked at; more of them at once, or those after them, are taken along by
 //! a program: that is an export, needs the right to it and stands in the audit log with how many they were.
 
-use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::response::Response;
 use axum::{Extension, Json};
 use model::{AuditKind, DocId, Right, RungId};
-use node::{NodeError, Who};
+use node::Who;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{Filter, Page, PersonRow, Read, StoreError};
 
-use crate::people::words::place_of;
 use crate::routes::may_not;
-use crate::{Problem, Shell, Site, WebError, blocking, html, person_json, since};
+use crate::{Problem, Site, WebError, blocking, person_json};
 
 /// People on one page: what fits a screen without losing the search.
 const PAGE: usize = 50;
@@ -38,29 +35,6 @@ pub(super) struct Wanted {
     #[serde(default)]
     after: String,
     limit: Option<usize>,
-}
-
-struct Row {
-    id: String,
-    name: String,
-    rung: String,
-    rung_class: String,
-    chapter: String,
-    place: String,
-    came: String,
-    conflict: bool,
-}
-
-#[derive(Template)]
-#[template(path = "people.html")]
-struct PeoplePage {
-    shell: Shell,
-    wanted: Wanted,
-    rungs: Vec<(String, String)>,
-    rows: Vec<Row>,
-    next: Option<String>,
-    hub: bool,
-    total: u64,
 }
 
 /// A value of the address, if one is given.
@@ -139,47 +113,6 @@ pub fn people_json(
         site.node.audit(said.number(people.len() as u64))?;
     }
     Ok(json!({"people": people.iter().map(person_json).collect::<Vec<_>>(), "next": next}))
-}
-
-pub(super) async fn page(
-    State(site): State<Site>,
-    Query(wanted): Query<Wanted>,
-    Extension(who): Extension<Who>,
-) -> Result<Response, WebError> {
-    let page = tokio::task::spawn_blocking(move || {
-        let shell = site.shell("People", "/people", &who)?;
-        let after = wanted.span().start()?;
-        let (people, next) = found(&site, |read| wanted.filter(read), (after, PAGE))?;
-        let (settings, tally) = site.node.read(|read| Ok((read.settings()?, read.tally()?)))?;
-        let now = site.node.now();
-        let row = |person: &PersonRow| Row {
-            id: person.supporter.id.to_string(),
-            name: person.supporter.display_name(),
-            rung: settings.ladder.label(&person.supporter.rung).to_owned(),
-            rung_class: format!("rung-{}", settings.ladder.position(&person.supporter.rung) + 1),
-            chapter: match (&person.chapter_name, person.left) {
-                (Some(name), Some(left)) => format!("{name} (left {})", left.for_people()),
-                (Some(name), None) => name.clone(),
-                (None, _) if person.elsewhere => "beside her home chapter".to_owned(),
-                (None, _) => "waiting".to_owned(),
-            },
-            place: place_of(&person.supporter),
-            came: since(person.supporter.id.created_at(), now),
-            conflict: !person.supporter.conflicts.is_empty(),
-        };
-        let rungs = settings.ladder.rungs().iter().map(|rung| (rung.id.to_string(), rung.label.clone())).collect();
-        let rows = people.iter().map(row).collect();
-        Ok::<_, WebError>(PeoplePage {
-            shell,
-            wanted,
-            rungs,
-            rows,
-            next,
-            hub: site.node.is_hub(),
-            total: tally.supporters,
-        })
-    });
-    Ok(html(&page.await.map_err(|_| NodeError::ShuttingDown)??))
 }
 
 pub(super) async fn json(

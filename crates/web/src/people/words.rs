@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use model::{Body, DocId, Event, Ladder, MoveKind, Personal, Supporter};
 
 /// What is needed beside an event to say it in words.
-pub(super) struct Wording<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Wording<'a> {
     /// Whose event it is.
-    pub(super) her: &'a Supporter,
+    pub her: &'a Supporter,
     /// The network's ladder.
-    pub(super) ladder: &'a Ladder,
+    pub ladder: &'a Ladder,
     /// What actions are called that are known here.
-    pub(super) actions: &'a BTreeMap<DocId, String>,
+    pub actions: &'a BTreeMap<DocId, String>,
 }
 
 /// A field's name as people say it.
@@ -28,6 +29,7 @@ pub(super) fn label(field: &str) -> String {
         "rung" => "Rung",
         "email" => "E-mail",
         "sms" => "Text message",
+        "do_not_contact" => "Do not contact",
         _ => "",
     };
     if !known.is_empty() {
@@ -58,7 +60,7 @@ fn quoted(text: &Option<Personal>) -> String {
 }
 
 /// What an event says, in a sentence.
-pub(super) fn describe(event: &Event, wording: &Wording<'_>) -> String {
+pub fn describe(event: &Event, wording: &Wording<'_>) -> String {
     let Wording { her, ladder, actions } = wording;
     match &event.body {
         Body::SignUp { origin, source } => {
@@ -83,25 +85,31 @@ pub(super) fn describe(event: &Event, wording: &Wording<'_>) -> String {
             let then = on.map_or_else(String::new, |day| format!(", next try on {day}"));
             format!("{who} looks after her{then}")
         }
-        Body::OneToOne { minutes, ask, next, next_on } => {
+        Body::OneToOne { minutes, in_person, ask, next, next_on } => {
             let long = minutes.map_or_else(String::new, |minutes| format!(" of {minutes} minutes"));
+            let there = if *in_person == Some(true) { " in person" } else { "" };
             let asked = ask.as_ref().map_or_else(String::new, |ask| format!(" Asked: {}.", ask.expose()));
             let on = next_on.map_or_else(String::new, |day| format!(" on {day}"));
             let then = next.as_ref().map_or_else(String::new, |next| format!(" Next: {}{on}.", next.expose()));
-            format!("One-to-one{long}.{asked}{then}")
+            format!("One-to-one{there}{long}.{asked}{then}")
         }
         Body::Ask { text, ask_kind, due, .. } => {
             let due = due.map_or_else(String::new, |day| format!(", by {day}"));
             format!("Asked ({}): {}{due}", ask_kind.word(), text.expose())
         }
-        Body::Answer { of, answer } => {
+        Body::Answer { of, answer, line } => {
             let what = her
                 .event(*of)
                 .and_then(|event| if let Body::Ask { text, .. } = &event.body { Some(text.expose()) } else { None });
-            format!("{}: {}", answer_word(*answer), what.unwrap_or("an ask"))
+            let learnt = line.as_ref().map_or_else(String::new, |line| format!(". Learnt: {}", line.expose()));
+            format!("{}: {}{learnt}", answer_word(*answer), what.unwrap_or("an ask"))
         }
         Body::Move { from, to, how, because, .. } => move_words(ladder.label(from), ladder.label(to), *how, because),
         Body::Came { action } => format!("Came to {}", actions.get(action).map_or("an action", String::as_str)),
+        Body::Consent { channel, state, source, .. } if channel == "any" => {
+            let said = if *state == model::ConsentState::Granted { "May be contacted again" } else { "Do not contact" };
+            format!("{said}: {}", source.expose())
+        }
         Body::Consent { channel, sender, state, source } => {
             let who = if sender == "network" { "the network" } else { "the chapter" };
             format!(

@@ -2,10 +2,11 @@
 //! back, and taking back what was wrongly logged.
 
 use axum::http::StatusCode;
-use model::{Date, DocId, Personal, Role};
+use model::{Date, DocId, Personal, Right};
 use node::{CareDraft, Node, Who};
 
 use crate::forms::{Form, refused};
+use crate::routes::may_not;
 use crate::undo::{Done, undo};
 use crate::{Problem, WebError};
 
@@ -20,19 +21,32 @@ pub(super) fn perform(node: &Node, person: DocId, act: &str, form: &Form, who: &
             node.return_person(person, form.need("reason", "say why she is handed back")?.into(), by)?;
             Ok(Done::Quietly)
         }
+        "do_not_contact" if form.get("do") == Some("lift") => lift(node, person, form, who).map(|()| Done::Quietly),
         "do_not_contact" => {
-            let lifts = form.get("do") == Some("lift");
-            if lifts && who.role != Role::Administrator {
-                let words = "only an administrator of this node lifts that nobody may contact her";
-                return Err(Problem::new(StatusCode::FORBIDDEN, "not_allowed", words).into());
-            }
-            let because = form.need("because", "say why: it stays in her history")?;
-            node.set_do_not_contact(person, !lifts, because.into(), by)?;
+            node.set_do_not_contact(person, true, because(form)?, by)?;
             Ok(Done::Quietly)
         }
         "undo" => undo(node, person, form, who).map(|()| Done::Quietly),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such page").into()),
     }
+}
+
+fn because(form: &Form) -> Result<Personal, WebError> {
+    Ok(form.need("because", "say why: it stays in her history")?.into())
+}
+
+/// Lifts that nobody may contact her, in each of her joined records that says so: the stricter one holds.
+fn lift(node: &Node, person: DocId, form: &Form, who: &Who) -> Result<(), WebError> {
+    if !who.role.may(Right::ContactAgain) {
+        node.refuses(who, Right::ContactAgain);
+        return Err(may_not(who.role, Right::ContactAgain).into());
+    }
+    let because = because(form)?;
+    let records = node.read(|read| read.records(person))?;
+    for record in records.iter().map(|record| &record.supporter).filter(|record| record.do_not_contact) {
+        node.set_do_not_contact(record.id, false, because.clone(), &who.by)?;
+    }
+    Ok(())
 }
 
 /// Takes her into somebody's care; or, where the form names nobody, puts her off and leaves her with whom she is.
