@@ -215,7 +215,7 @@ fn build(site: &Site, who: &Who) -> Result<LeadersPage, WebError> {
         depth,
         cut: people.len() >= TREE_MAX,
         rests: rests(&talks),
-        asked: format!("{} asks to lead against {tasks} tasks", leads.all),
+        asked: format!("Asks to lead: {}, tasks: {tasks}", leads.all),
         shares: vec![talks, leads, held],
         organisers,
     })

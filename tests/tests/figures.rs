@@ -93,7 +93,7 @@ fn figures_say_what_they_count_as_of_when_and_against_what() {
     assert!(!page.body.contains("style=") && !page.body.contains(&mary), "no inline style, and nobody by her id");
 
     let leaders = la.get("/leaders").unwrap();
-    assert!(leaders.status == 200 && leaders.body.contains("1 asks to lead against 2 tasks"), "{}", leaders.body);
+    assert!(leaders.status == 200 && leaders.body.contains("Asks to lead: 1, tasks: 4"), "{}", leaders.body);
 }
 
 #[test]

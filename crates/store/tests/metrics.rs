@@ -82,7 +82,7 @@ impl World {
 
     /// The odd ones are in the first chapter. Every fourth shares the e-mail address of the one before her.
     fn add(&mut self, n: u8) {
-        let email = format!("p{}@example.org", if n % 4 == 0 { n - 2 } else { n });
+        let email = format!("p{}@example.org", if n.is_multiple_of(4) { n - 2 } else { n });
         let fields = [
             ("given_name", "Mary"),
             ("email", email.as_str()),
@@ -93,7 +93,7 @@ impl World {
         let stamp = self.stamp();
         let (record, written) = Record::create(id(n), Kind::Supporter, from_sign_up(&sign_up, &[signed]), &stamp);
         let new = NewDocument::new(id(n), Kind::Supporter, &record, written, stamp.actor, &Ladder::default());
-        let chapter = self.chapters[usize::from(n % 2 == 0)];
+        let chapter = self.chapters[usize::from(n.is_multiple_of(2))];
         self.writer.commit(|tx| tx.insert_document(&new, &[chapter], DocState::Live)).unwrap();
     }
 

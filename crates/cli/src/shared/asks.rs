@@ -1,7 +1,7 @@
 //! The commands about one-to-ones and asks, and their arguments.
 
 use clap::{Args, Subcommand};
-use model::{AnswerKind, AskKind, Body, Date, Event, RungId, Supporter, Timestamp};
+use model::{AnswerKind, Body, Date, Event, RungId, Supporter, Timestamp};
 use node::{AskDraft, Node, OneToOneDraft};
 use serde_json::{Value, json};
 use store::{AskFigures, AskRow};
@@ -219,30 +219,26 @@ struct Listed {
 }
 
 impl Listed {
-    fn said(&self) -> Option<(&str, AskKind, Option<&RungId>, Option<Date>, Timestamp)> {
-        let event = self.her.event(self.row.event)?;
-        let Body::Ask { text, ask_kind, rung, due, .. } = &event.body else { return None };
-        Some((text.expose(), *ask_kind, rung.as_ref(), *due, event.at))
-    }
-
     fn outcome(&self) -> &'static str {
         self.row.outcome.map_or("open", AnswerKind::word)
     }
 
     fn json(&self) -> Value {
-        let Some((text, kind, rung, due, at)) = self.said() else { return Value::Null };
+        let Some(event) = self.her.event(self.row.event) else { return Value::Null };
+        let Body::Ask { text, ask_kind, rung, due, .. } = &event.body else { return Value::Null };
         json!({
-            "id": self.row.event, "person": self.her.id, "name": self.her.display_name(), "text": text, "ask_kind": kind.word(),
-            "rung": rung, "due": due, "at": at, "outcome": self.outcome(),
+            "id": event.id, "person": self.her.id, "name": self.her.display_name(), "text": text.expose(),
+            "ask_kind": ask_kind.word(), "rung": rung, "due": due, "at": event.at, "outcome": self.outcome(),
         })
     }
 
     fn row(&self) -> Option<Vec<String>> {
-        let (text, kind, _, due, _) = self.said()?;
-        let id = self.row.event.to_string();
+        let event = self.her.event(self.row.event)?;
+        let Body::Ask { text, ask_kind, due, .. } = &event.body else { return None };
+        let id = event.id.to_string();
         let due = due.map_or_else(String::new, |day| day.to_string());
-        let (kind, outcome) = (kind.word().to_owned(), self.outcome().to_owned());
-        Some(vec![id[id.len() - 8..].to_owned(), due, kind, outcome, self.her.display_name(), text.to_owned()])
+        let (kind, outcome) = (ask_kind.word().to_owned(), self.outcome().to_owned());
+        Some(vec![id[id.len() - 8..].to_owned(), due, kind, outcome, self.her.display_name(), text.expose().to_owned()])
     }
 }
 

@@ -97,7 +97,7 @@ impl Sought {
         let parts = self.parts();
         let chip = |(name, value): &(&'static str, &str)| {
             let others = address(parts.iter().filter(|(other, _)| other != name));
-            Chip { words: label(*name, value), without: format!("/people?{others}") }
+            Chip { words: label(name, value), without: format!("/people?{others}") }
         };
         parts.iter().filter(|(name, _)| *name != "query").map(chip).collect()
     }
