@@ -116,7 +116,7 @@ fn nothing_is_written_to_anothers_records_by_whatever_row() {
             (id, receipt(receipt::What::Erased(vec![7; 16]))),
             (id, Content::Enter(enter)),
             (id, Content::Leave(Leave { epoch: 99, proof: proof.clone(), arrived: true })),
-            (id, Content::Erase(Erase { erasure: vec![7; 16], at_ms: 0, proof })),
+            (id, Content::Erase(Erase { erasure: vec![7; 16], at_ms: 0, proof, above: Vec::new() })),
             (id, Content::Propose(propose)),
         ]
     };

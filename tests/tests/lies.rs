@@ -101,7 +101,7 @@ fn in_a_comparison_lies_win_nothing() {
     drop(file);
     world.moves_away(once);
     let made_up = |what, guest| Told { what: Some(what), guest, proof: vec![7; 16], ..Told::default() };
-    let erase = Erase { erasure: vec![7; 16], at_ms: 0, proof: vec![7; 16] };
+    let erase = Erase { erasure: vec![7; 16], at_ms: 0, proof: vec![7; 16], above: Vec::new() };
     let old = Told { what: Some(told::What::Held(true_word.1)), proof: true_word.0, ..Told::default() };
     let claims = [
         made_up(told::What::Held(99), false),

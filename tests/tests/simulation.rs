@@ -64,3 +64,16 @@ fn seed_0_a_late_fold_is_not_an_acknowledgement_ahead() {
 fn seed_80428_who_holds_somebody_without_the_parents_word_is_told_her_place() {
     simulate(80_428, STEPS).expect("the run stands");
 }
+
+/// A hub that was put back knew somebody only from a chapter that serves her beside her home, and her home had gone.
+#[test]
+fn seed_140269_who_is_known_from_a_guest_alone_has_a_home() {
+    simulate(140_269, STEPS).expect("the run stands");
+}
+
+/// A hub and the one above it were put back to before somebody was deleted: only chapters still knew, and of the lower one's
+/// word alone.
+#[test]
+fn seed_151079_two_hubs_that_forgot_an_erasure_hear_of_it_from_below() {
+    simulate(151_079, STEPS).expect("the run stands");
+}

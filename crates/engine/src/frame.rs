@@ -234,6 +234,8 @@ pub enum Content {
         at: Timestamp,
         /// The parent's word for it.
         proof: Proof,
+        /// The word of the parent's own parent for it, which a parent that was put back to before asks its children for.
+        above: Option<Proof>,
     },
     /// That it was done. Flows from child to parent only.
     Receipt(Receipt),

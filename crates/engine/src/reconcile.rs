@@ -53,6 +53,8 @@ pub enum Claimed {
         at: Timestamp,
         /// The parent's word.
         proof: Proof,
+        /// The word of the parent's own parent.
+        above: Option<Proof>,
     },
 }
 

@@ -243,7 +243,7 @@ fn entry_to_wire(entry: &Entry) -> wire::Entry {
         Content::Leave { epoch, proof, arrived } => {
             C::Leave(wire::Leave { epoch: *epoch, proof: proof.to_vec(), arrived: *arrived })
         }
-        Content::Erase { erasure, at, proof } => C::Erase(acts::erase_to_wire(*erasure, *at, *proof)),
+        Content::Erase { erasure, at, proof, above } => C::Erase(acts::erase_to_wire((*erasure, *at, *proof, *above))),
         Content::Receipt(receipt) => C::Receipt(acts::receipt_to_wire(*receipt)),
         Content::Transfer(transfer) => C::Transfer(acts::transfer_to_wire(transfer)),
         Content::Propose { proposal, sign_up, key, value, at } => C::Propose(wire::Propose {
@@ -278,8 +278,8 @@ fn entry_from_wire(entry: wire::Entry) -> Outcome<Entry> {
             Content::Leave { epoch, proof, arrived: leave.arrived }
         }
         C::Erase(erase) => {
-            let (erasure, at, proof) = acts::erase_from_wire(&erase)?;
-            Content::Erase { erasure, at, proof }
+            let (erasure, at, proof, above) = acts::erase_from_wire(&erase)?;
+            Content::Erase { erasure, at, proof, above }
         }
         C::Receipt(receipt) => Content::Receipt(acts::receipt_from_wire(receipt)?),
         C::Transfer(transfer) => Content::Transfer(acts::transfer_from_wire(transfer)?),

@@ -10,6 +10,7 @@ use model::{DocId, ScopeId, Timestamp};
 use rusqlite::params;
 
 use crate::document::{DocState, DocumentRow};
+use crate::erase::ErasureRow;
 use crate::home::Place;
 use crate::{Read, StoreError, Tx};
 
@@ -20,8 +21,8 @@ impl Read<'_> {
         let mut claims = Vec::new();
         for id in documents {
             let Some(row) = self.document(*id)? else { continue };
-            if let Some((erasure, at, proof)) = self.erasure_of(row.id)? {
-                claims.extend(proof.map(|proof| (*id, Claimed::Erased { erasure, at, proof })));
+            if let Some(ErasureRow { erasure, at, proof, above }) = self.erasure_of(row.id)? {
+                claims.extend(proof.map(|proof| (*id, Claimed::Erased { erasure, at, proof, above })));
                 continue;
             }
             let sql = "SELECT epoch, state = 'held', guest, proof FROM assign WHERE scope = ? AND document = ?";
@@ -95,7 +96,7 @@ impl Tx<'_> {
         let listed: BTreeSet<DocId> = asked.iter().filter(|(_, listed)| *listed).map(|(id, _)| *id).collect();
         for (id, claimed) in claims.iter().filter(|(id, claimed)| key.stands(*id, scope, claimed)) {
             match *claimed {
-                Claimed::Erased { erasure, at, .. } => self.erase(*id, erasure, at, None)?,
+                Claimed::Erased { erasure, at, above, .. } => self.erase(*id, erasure, at, above)?,
                 Claimed::Held { epoch, guest, .. } => {
                     self.believe_held(row.id, *id, Place { guest, ..Place::home(epoch.cast_signed()) }, at)?;
                 }

@@ -19,6 +19,15 @@ pub const ERASURE_WAITS_MS: i64 = 3 * DAY_MS;
 /// How many one node may ask for in a day; more wait for a second administrator.
 pub const ERASURES_A_DAY: u64 = 20;
 
+/// A row of the ledger: the erasure, when it was, the parent's word for it, and that of the parent's own parent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErasureRow {
+    pub(crate) erasure: EraseId,
+    pub(crate) at: Timestamp,
+    pub(crate) proof: Option<Proof>,
+    pub(crate) above: Option<Proof>,
+}
+
 /// Someone who was deleted everywhere.
 #[derive(Clone, Debug)]
 pub struct Erasure {
@@ -168,10 +177,11 @@ impl Read<'_> {
     }
 
     /// The row of the ledger.
-    pub(crate) fn erasure_of(&self, document: i64) -> Result<Option<(EraseId, Timestamp, Option<Proof>)>, StoreError> {
-        let sql = "SELECT erasure, at, proof FROM erasure WHERE document = ?";
+    pub(crate) fn erasure_of(&self, document: i64) -> Result<Option<ErasureRow>, StoreError> {
+        let sql = "SELECT erasure, at, proof, above FROM erasure WHERE document = ?";
         self.one("read the ledger", sql, params![document], |row| {
-            Ok((EraseId::from_bytes(row.get(0)?), Timestamp::from_millis(row.get(1)?), row.get(2)?))
+            let (erasure, at) = (EraseId::from_bytes(row.get(0)?), Timestamp::from_millis(row.get(1)?));
+            Ok(ErasureRow { erasure, at, proof: row.get(2)?, above: row.get(3)? })
         })
     }
 }
@@ -183,13 +193,17 @@ impl Tx<'_> {
     /// # Errors
     /// When rows can't be written.
     pub fn erase(&self, id: DocId, erasure: EraseId, at: Timestamp, proof: Option<Proof>) -> Result<(), StoreError> {
+        self.erase_by(id, ErasureRow { erasure, at, proof, above: None })
+    }
+
+    fn erase_by(&self, id: DocId, ErasureRow { erasure, at, proof, above }: ErasureRow) -> Result<(), StoreError> {
         if self.document(id)?.is_none() {
             self.insert_document_row(id, Kind::Supporter, &[], DocState::Erased, Rows::Written)?;
         }
         let row = self.document(id)?.ok_or(StoreError::NoDocument(id))?;
         if self.erasure_of(row.id)?.is_some() {
-            let sql = "UPDATE erasure SET proof = coalesce(proof, ?2) WHERE document = ?1";
-            return self.run("note an erasure", sql, params![row.id, proof]).map(drop);
+            let sql = "UPDATE erasure SET proof = coalesce(proof, ?2), above = coalesce(above, ?3) WHERE document = ?1";
+            return self.run("note an erasure", sql, params![row.id, proof, above]).map(drop);
         }
         if let Some(anew) = self.made_anew(row.id)? {
             // Only this record of hers goes: what is kept about her here stays with her, and she may be on a list.
@@ -208,8 +222,8 @@ impl Tx<'_> {
         self.forget(&row, id, Keep::Nothing)?;
         let sql = "UPDATE document SET state = 'erased' WHERE id = ?";
         self.run("erase a document", sql, params![row.id])?;
-        let sql = "INSERT INTO erasure (document, erasure, at, proof, scrubbed) VALUES (?, ?, ?, ?, 0)";
-        self.run("note an erasure", sql, params![row.id, erasure.as_bytes(), at.as_millis(), proof])?;
+        let sql = "INSERT INTO erasure (document, erasure, at, proof, above, scrubbed) VALUES (?, ?, ?, ?, ?, 0)";
+        self.run("note an erasure", sql, params![row.id, erasure.as_bytes(), at.as_millis(), proof, above])?;
         let word = if proof.is_some() { "by the network's word" } else { "" };
         self.audit(&NewAudit::new(AuditKind::Erased, at).about(id).detail(word))?;
         self.run("end assignments", "UPDATE assign SET state = 'left' WHERE document = ?", params![row.id])?;
@@ -223,13 +237,8 @@ impl Tx<'_> {
     }
 
     /// The parent has erased someone.
-    pub(crate) fn take_erase(
-        &self,
-        source: &Source<'_>,
-        id: DocId,
-        (erasure, at, proof): (EraseId, Timestamp, Proof),
-    ) -> Result<(), StoreError> {
-        self.erase(id, erasure, at, Some(proof))?;
+    pub(crate) fn take_erase(&self, source: &Source<'_>, id: DocId, erased: ErasureRow) -> Result<(), StoreError> {
+        self.erase_by(id, erased)?;
         let document = self.document_row(id)?.ok_or(StoreError::NoDocument(id))?;
         // Also for someone who never was here: the ledger of a scope is the same at all of its nodes.
         let sql = "INSERT OR IGNORE INTO assign (scope, document, epoch, state) VALUES (?, ?, 0, 'left')";

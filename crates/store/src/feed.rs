@@ -8,6 +8,7 @@ use record::Record;
 use rusqlite::params;
 
 use crate::document::DocumentRow;
+use crate::erase::ErasureRow;
 use crate::error::During as _;
 use crate::link::LinkId;
 use crate::{ProofKey, Read, StoreError, Tx};
@@ -276,8 +277,8 @@ impl Read<'_> {
 
     /// That a document has left a scope, or was erased; nothing if it is in the scope (again).
     pub(crate) fn end_content(&self, to: &Sent, id: DocId, document: i64) -> Result<Option<Content>, StoreError> {
-        if let Some((erasure, at, _)) = self.erasure_of(document)? {
-            return Ok(Some(Content::Erase { erasure, at, proof: to.key.erased(id, erasure) }));
+        if let Some(ErasureRow { erasure, at, proof: above, .. }) = self.erasure_of(document)? {
+            return Ok(Some(Content::Erase { erasure, at, proof: to.key.erased(id, erasure), above }));
         }
         let ended = self.assignment(to.row, document)?.filter(|assignment| !assignment.held);
         let arrived = self.has_arrived(to.row, document)?;

@@ -9,6 +9,7 @@ use record::{Context, Dependency, Inspected, Record, Refusal, Written, inspect};
 use rusqlite::params;
 
 use crate::document::{Bytes, Came, DocState, DocumentRow, ORIGIN_UNKNOWN, Rows};
+use crate::erase::ErasureRow;
 use crate::home::{ELSEWHERE, Place};
 use crate::link::{Direction, LinkRow};
 use crate::refused::Whose;
@@ -186,8 +187,9 @@ impl Tx<'_> {
             (Content::Leave { epoch, proof, arrived }, _, Direction::Up) => {
                 self.take_leave(source, entry.document, (*epoch, *proof, *arrived)).map(Ok)
             }
-            (Content::Erase { erasure, at, proof }, _, Direction::Up) => {
-                self.take_erase(source, entry.document, (*erasure, *at, *proof)).map(Ok)
+            (Content::Erase { erasure, at, proof, above }, _, Direction::Up) => {
+                let ledger = ErasureRow { erasure: *erasure, at: *at, proof: Some(*proof), above: *above };
+                self.take_erase(source, entry.document, ledger).map(Ok)
             }
             (Content::Receipt(receipt), _, Direction::Down) => {
                 self.take_receipt(source, entry.document, *receipt).map(Ok)

@@ -475,7 +475,7 @@ fn whoever_was_erased_on_a_child_s_word_is_receipted_once_the_parent_asks() {
     la.write(|tx| tx.erase(mary.id, erasure, AT, None));
     la.write(|tx| tx.scrubbed(&[mary.id], AT));
     assert!(receipts(&la.page(HUB, LA, 0)).is_empty(), "nobody above has asked");
-    let asked = || batch(LA, 0, vec![(mary.id, Content::Erase { erasure, at: AT, proof: [3; 16] })]);
+    let asked = || batch(LA, 0, vec![(mary.id, Content::Erase { erasure, at: AT, proof: [3; 16], above: None })]);
     la.take(HUB, asked());
     la.take(HUB, asked());
     assert_eq!(receipts(&la.page(HUB, LA, 0)), [Receipt::Erased { erasure }], "once");

@@ -13,13 +13,18 @@ const SUMMARY_BYTES_MAX: usize = 1_000;
 /// The longest hand-over note, in bytes: some ten pages.
 const TEXT_BYTES_MAX: usize = 32 * 1024;
 
-pub(super) fn erase_to_wire(erasure: EraseId, at: Timestamp, proof: Proof) -> wire::Erase {
-    wire::Erase { erasure: erasure.as_bytes().to_vec(), at_ms: at.as_millis(), proof: proof.to_vec() }
+/// An erasure with when it was, the parent's word for it, and that of the parent's own parent.
+type Erased = (EraseId, Timestamp, Proof, Option<Proof>);
+
+pub(super) fn erase_to_wire((erasure, at, proof, above): Erased) -> wire::Erase {
+    let above = above.map_or_else(Vec::new, |above| above.to_vec());
+    wire::Erase { erasure: erasure.as_bytes().to_vec(), at_ms: at.as_millis(), proof: proof.to_vec(), above }
 }
 
-pub(super) fn erase_from_wire(erase: &wire::Erase) -> Outcome<(EraseId, Timestamp, Proof)> {
+pub(super) fn erase_from_wire(erase: &wire::Erase) -> Outcome<Erased> {
     let erasure = EraseId::from_bytes(bytes(&erase.erasure, "erasure")?);
-    Ok((erasure, Timestamp::from_millis(erase.at_ms), bytes(&erase.proof, "proof")?))
+    let above = if erase.above.is_empty() { None } else { Some(bytes(&erase.above, "proof")?) };
+    Ok((erasure, Timestamp::from_millis(erase.at_ms), bytes(&erase.proof, "proof")?, above))
 }
 
 pub(super) fn receipt_to_wire(receipt: Receipt) -> wire::Receipt {

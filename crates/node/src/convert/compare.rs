@@ -127,7 +127,9 @@ fn claim_to_wire((document, claimed): &Claim) -> wire::Told {
     let (what, proof) = match *claimed {
         Claimed::Held { epoch, proof, .. } => (W::Held(epoch), proof.to_vec()),
         Claimed::Left { epoch, proof } => (W::Left(epoch), proof.to_vec()),
-        Claimed::Erased { erasure, at, proof } => (W::Erased(acts::erase_to_wire(erasure, at, proof)), Vec::new()),
+        Claimed::Erased { erasure, at, proof, above } => {
+            (W::Erased(acts::erase_to_wire((erasure, at, proof, above))), Vec::new())
+        }
     };
     wire::Told { document: document.as_bytes().to_vec(), what: Some(what), proof, guest }
 }
@@ -140,8 +142,8 @@ fn claim_from_wire(told: wire::Told) -> Outcome<Claim> {
         W::Held(given) => Claimed::Held { epoch: epoch(given)?, guest: told.guest, proof: proof(&told.proof)? },
         W::Left(given) => Claimed::Left { epoch: epoch(given)?, proof: proof(&told.proof)? },
         W::Erased(erase) => {
-            let (erasure, at, proof) = acts::erase_from_wire(&erase)?;
-            Claimed::Erased { erasure, at, proof }
+            let (erasure, at, proof, above) = acts::erase_from_wire(&erase)?;
+            Claimed::Erased { erasure, at, proof, above }
         }
     };
     Ok((document, claimed))

@@ -154,6 +154,10 @@ pub struct Erase {
     /// The parent's word, 16 bytes.
     #[prost(bytes = "vec", tag = "3")]
     pub proof: ::prost::alloc::vec::Vec<u8>,
+    /// The word of the parent's own parent, 16 bytes; absent: it has none, or there is no such word. It is kept, and goes back
+    /// in a comparison: a hub that was put back to before shows it to its own parent.
+    #[prost(bytes = "vec", tag = "4")]
+    pub above: ::prost::alloc::vec::Vec<u8>,
 }
 /// A node's word that it did what was asked. From child to parent only.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

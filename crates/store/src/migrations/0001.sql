@@ -166,6 +166,7 @@ CREATE TABLE erasure (
   erasure BLOB NOT NULL,              -- UUIDv7
   at INTEGER NOT NULL,                -- Unix ms
   proof BLOB,                         -- the parent's word for it; NULL: it was decided here
+  above BLOB,                         -- the word of the parent's own parent, for a parent that was put back to before
   scrubbed INTEGER NOT NULL           -- 1 once no byte is left in the file and its log
 ) STRICT;
 CREATE INDEX erasure_unscrubbed ON erasure (document) WHERE scrubbed = 0;
