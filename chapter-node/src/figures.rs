@@ -45,6 +45,7 @@ struct FiguresPage {
     weeks: Vec<(String, u64)>,
     asks: Vec<Asks>,
     sees_people: bool,
+    may_edit: bool,
 }
 
 /// The route of the figures' page.
@@ -86,6 +87,7 @@ fn build(site: &Site, who: &Who) -> Result<FiguresPage, WebError> {
         rungs: made.rungs,
         weeks: made.weeks,
         sees_people: who.role.may(Right::SeePeople),
+        may_edit: who.role.may(Right::EditPeople),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Before this node has joined a network: pages with one field, into which the invitation is pasted.
 //!
 //! **Invariants:** only this machine is served, and only whoever holds the link that the terminal shows can do anything; what
-//! the network will see is shown, and accepted, before anything is made. Knows nothing of the pages that come afterwards but
-//! where the first login is made.
+//! the network will see is shown, and accepted, before anything is made, and it is made once, however often the button was
+//! pressed. Knows nothing of the pages that come afterwards but where the first login is made.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,13 +38,22 @@ struct Inner {
     directory: PathBuf,
     by: String,
     link: OneTimeLink,
-    /// Taken by the one that joins.
-    made: Mutex<Option<oneshot::Sender<Made>>>,
+    /// Held by the one that joins.
+    stands: Mutex<Stands>,
+}
+
+/// How far it is.
+enum Stands {
+    /// Nothing is made; whoever joins says here what she has made.
+    Waiting(oneshot::Sender<Made>),
+    /// A network was joined.
+    Done(Joined),
 }
 
 impl Desk {
+    /// Not while somebody joins: nobody waits for that here.
     fn is_done(&self) -> bool {
-        self.0.made.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.0.stands.try_lock().is_ok_and(|stands| matches!(*stands, Stands::Done(_)))
     }
 }
 
@@ -72,6 +81,7 @@ struct Offered {
 }
 
 /// What came of it.
+#[derive(Clone)]
 struct Joined {
     network: String,
     chapter: String,
@@ -109,7 +119,7 @@ pub(crate) fn join_on_a_page(http: &str, directory: &Path, by: &str) -> Result<O
     let (held, link) = OneTimeLink::draw();
     let (made, joined) = oneshot::channel();
     let (directory, by) = (directory.to_owned(), by.to_owned());
-    let desk = Desk(Arc::new(Inner { directory, by, link, made: Mutex::new(Some(made)) }));
+    let desk = Desk(Arc::new(Inner { directory, by, link, stands: Mutex::new(Stands::Waiting(made)) }));
     let pages = Pages::default()
         .get("/", Access::Open, || async { JoinPage::closed() })
         .get(JOIN, Access::Open, field)
@@ -180,6 +190,10 @@ async fn accept(State(desk): State<Desk>, form: Form) -> Result<Response, WebErr
     let version = form.parse::<u64>("version")?.unwrap_or_default();
     let runtime = Handle::current();
     let joining = blocking(move || {
+        let mut stands = desk.0.stands.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Stands::Done(joined) = &*stands {
+            return Ok(Ok(joined.clone()));
+        }
         let accepting = Accepting { version, by: &desk.0.by };
         // Here, where it may block: it makes a database.
         let made = runtime.block_on(join(&desk.0.directory, &invite, None, accepting));
@@ -187,11 +201,12 @@ async fn accept(State(desk): State<Desk>, form: Form) -> Result<Response, WebErr
             let network = node.read(|read| read.known_parent())?.map(|link| link.name).unwrap_or_default();
             let set_up = node.offer_set_up()?;
             let (chapter, key) = (node.row().name.clone(), node.id().fingerprint());
-            if let Some(made) = desk.0.made.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let joined = Joined { network, chapter, key, set_up: set_up.clone() };
+            if let Stands::Waiting(made) = std::mem::replace(&mut *stands, Stands::Done(joined.clone())) {
                 // Nobody waits any more: a signal has ended the program, and the node is there when it starts again.
-                let _ = made.send((node, set_up.clone()));
+                let _ = made.send((node, set_up));
             }
-            Ok(Joined { network, chapter, key, set_up })
+            Ok(joined)
         }))
     });
     Ok(match joining.await? {

@@ -76,6 +76,7 @@ struct LeadersPage {
     rests: Option<String>,
     asked: String,
     organisers: Vec<Organiser>,
+    may_edit: bool,
 }
 
 /// The route of the leaders' page.
@@ -218,6 +219,7 @@ fn build(site: &Site, who: &Who) -> Result<LeadersPage, WebError> {
         asked: format!("Asks to lead: {}, tasks: {tasks}", leads.all),
         shares: vec![talks, leads, held],
         organisers,
+        may_edit: who.role.may(Right::EditPeople),
     })
 }
 

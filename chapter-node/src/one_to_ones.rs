@@ -22,6 +22,8 @@ const AHEAD_DAYS: i64 = 14;
 const PLANNED_MAX: usize = 200;
 /// The most one-to-ones of a week that are listed; all are counted.
 const HELD_SHOWN: usize = 100;
+/// The most one-to-ones of a week that are read to tell whose they are: those of a hundred organisers who reach their goal.
+const HELD_READ_MAX: usize = 500;
 
 /// An ask that is offered, with what came of it so far.
 struct Offer {
@@ -235,16 +237,16 @@ fn build_list(site: &Site, form: &Form, who: &Who) -> Result<OneToOnesPage, WebE
     site.node.settle()?;
     let (now, everybody) = (site.node.now(), form.get("all").is_some());
     let monday = now.date().monday();
-    let held = site.node.read(|read| {
+    let (total, held) = site.node.read(|read| {
         let held = read.one_to_ones(monday.begins(), monday.plus_days(7).begins())?;
         let her = |(event, person): (EventId, DocId)| Ok((event, read.person(person)?.supporter));
-        held.into_iter().rev().map(her).collect::<Result<Vec<(EventId, Supporter)>, store::StoreError>>()
+        let (total, newest) = (held.len(), held.into_iter().rev().take(HELD_READ_MAX));
+        Ok((total, newest.map(her).collect::<Result<Vec<(EventId, Supporter)>, store::StoreError>>()?))
     })?;
     let lines = held.iter().filter_map(|(id, her)| Some(held_line(her.event(*id)?, her, now)));
     let mut lines: Vec<Held> = lines.collect();
     let mut organisers: BTreeMap<String, u64> = BTreeMap::new();
     lines.iter().for_each(|held| *organisers.entry(held.who.clone()).or_default() += 1);
-    let total = lines.len();
     lines.truncate(HELD_SHOWN);
     let day = |her: &Supporter| {
         let due = her.work().planned;

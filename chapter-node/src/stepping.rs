@@ -1,6 +1,7 @@
 //! Stepping down: one page on which somebody's people, open asks and login are handed on.
 //!
-//! **Invariant:** an administrator does it for anybody, everybody else for herself only.
+//! **Invariant:** an administrator does it for anybody, an organiser for herself only. Whoever writes nothing hands nothing on:
+//! an administrator ends her login.
 
 use std::collections::BTreeMap;
 
@@ -65,10 +66,12 @@ struct TakenBackPage {
 
 /// The routes of stepping down.
 pub(crate) fn stepping_pages() -> Pages<Site> {
-    Pages::default()
-        .get("/stepping-down", Access::SignedIn, page)
-        .post("/stepping-down", Access::SignedIn, step_down)
-        .post("/stepping-down/undo", Access::Needs(Right::ManageUsers), undo)
+    let edit = Access::Needs(Right::EditPeople);
+    Pages::default().get("/stepping-down", edit, page).post("/stepping-down", edit, step_down).post(
+        "/stepping-down/undo",
+        Access::Needs(Right::ManageUsers),
+        undo,
+    )
 }
 
 fn unprocessable(words: &str) -> WebError {

@@ -198,8 +198,12 @@ fn whose_day(node: &Node, asked: Option<&str>, who: &Who) -> Result<(Whose, bool
 /// Everybody who is given to a caller: she finds them in no other way.
 fn given_to(node: &Node, login: &str) -> Result<Panel, WebError> {
     let filter = Filter { mine: Some(login.to_owned()), ..Filter::default() };
-    let people = node.read(|read| read.people(&filter, Page { limit: GIVEN_SHOWN, after: None }))?;
-    let count = people.len() as u64;
+    let (people, count) = node.read(|read| {
+        let people = read.people(&filter, Page { limit: GIVEN_SHOWN, after: None })?;
+        let all = people.len() < GIVEN_SHOWN;
+        let count = if all { people.len() as u64 } else { read.count_people(&filter)? };
+        Ok((people, count))
+    })?;
     Ok(Panel { rows: people.into_iter().map(Row::of).collect(), count })
 }
 

@@ -179,6 +179,14 @@ fn whoever_steps_down_hands_on_her_people_and_asks_and_can_not_log_in_any_more()
     assert!(page.body.contains("1 open ask") && page.body.contains("call the landlord"), "{}", page.body);
     assert_eq!(lee.get(la.http(), "/stepping-down?login=ana").unwrap().status, 403, "not for somebody else");
     assert_eq!(post(&lee, "login=ana&to=lee&sure=yes").status, 403);
+    let rae = Login::new(&la, "rae", "reader").unwrap();
+    assert_eq!(post(&rae, "sure=yes").status, 403, "who writes nothing hands nobody on");
+    for (who, shown) in [(&rae, false), (&lee, true)] {
+        for path in ["/figures", "/leaders"] {
+            let page = who.get(la.http(), path).unwrap();
+            assert_eq!((page.status, page.body.contains("href=\"/stepping-down\"")), (200, shown), "{path}");
+        }
+    }
     for refused in
         ["login=ana&to=lee", "login=ana&sure=yes", "login=ana&to=nobody&sure=yes", "login=ana&to=ana&sure=yes"]
     {

@@ -146,7 +146,7 @@ fn a_caller_sees_the_people_given_to_her_and_nobody_else() {
     };
     assert_eq!(said(&other), said(nobody));
     assert_eq!(get(&format!("/people/{}", &other[28..])).status, 404, "nor by the end of an id");
-    for path in ["/people", "/people?query=mary", "/api/v1/people", "/api/v1/people?query=mary"] {
+    for path in ["/people", "/people?query=mary", "/api/v1/people", "/api/v1/people?query=mary", "/stepping-down"] {
         assert_eq!(get(path).status, 403, "{path}");
     }
     let before = la.json(&["people", "history", &other]).unwrap();

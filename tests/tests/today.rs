@@ -90,6 +90,11 @@ fn whom_an_organiser_takes_is_hers_to_call_and_an_attempt_is_taken_back_by_its_n
     let back = led_to(&taken).to_owned();
     assert!(back.starts_with(&format!("/?whose=chapter&did={mary}:")), "{back}");
     assert!(page(&la, &ana, &back).contains("Looked after by ana: mary"), "what was done is said");
+    // Another one's page still shows that nobody looks after her.
+    let lee = Login::new(&la, "lee", "organiser").unwrap();
+    let late = post(&la, &lee, &format!("/people/{mary}/care"), "who=lee&was=&on=2030-01-01");
+    assert!(late.status == 422 && late.body.contains("ana has taken her meanwhile"), "{late:?}");
+    assert_eq!(care(&la, &mary), "ana");
     let mine = page(&la, &ana, "/");
     assert!(mine.contains("mary") && !mine.contains("nora"), "{mine}");
     let told = la.json(&["today", "--mine", "ana"]).unwrap();

@@ -5,6 +5,7 @@
 
 use std::fs::{OpenOptions, remove_file};
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -44,6 +45,8 @@ pub(crate) fn open_browser(address: &str, port: u16, link: Option<&str>) -> Open
         let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
         let mut opening = Command::new(opener);
         opening.arg(opens).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // In a group of its own: what ends this program at its terminal does not end somebody's browser.
+        opening.process_group(0);
         let opened = opening.status();
         if !opened.is_ok_and(|status| status.success()) {
             Out::note("no browser could be opened here: open the address yourself");

@@ -1,5 +1,6 @@
 //! Serving in the foreground, until a signal.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
@@ -33,6 +34,9 @@ const OURS: [&str; 10] =
 
 /// What the pages are to whoever reads that they can't be served.
 const PAGES: &str = "the pages";
+/// What to do where somebody listens already.
+const TAKEN: &str = "another program is there, or this one runs already: end it, or say another address with `serve --http`, or \
+                     as `http` in config.toml";
 
 /// What to serve.
 pub struct ServePlan {
@@ -166,7 +170,10 @@ fn failed(what: &str, error: &std::io::Error) -> Failure {
 }
 
 async fn listen(http: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
-    let listener = TcpListener::bind(http).await.map_err(|error| failed(&format!("listen on {http}"), &error))?;
+    let listener = TcpListener::bind(http).await.map_err(|error| {
+        let failure = failed(&format!("listen on {http}"), &error);
+        if error.kind() == ErrorKind::AddrInUse { failure.hint(TAKEN) } else { failure }
+    })?;
     let bound = listener.local_addr().map_err(|error| failed("read the address", &error))?;
     Ok((listener, bound))
 }

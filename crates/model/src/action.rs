@@ -2,11 +2,11 @@
 //!
 //! **Invariant:** an action's document has nobody in it. Who was asked, said yes and came stands in each person's own events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AnswerKind, Body, Conflict, Date, DocId, EventId, Personal, Supporter};
+use crate::{AnswerKind, Body, Conflict, Date, DocId, Event, EventId, Personal, Supporter};
 
 /// An action of a chapter, as shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,12 +95,18 @@ impl Supporter {
         parts
     }
 
+    /// The actions to which she came.
+    pub fn came_to(&self) -> BTreeSet<DocId> {
+        let came = |event: &Event| if let Body::Came { action } = &event.body { Some(*action) } else { None };
+        self.events.iter().filter_map(came).collect()
+    }
+
     /// Whether an ask of hers was to come to an action, and she came: it is done by that.
     pub fn came_as_asked(&self, ask: EventId) -> bool {
         let Some(Body::Ask { action: Some(action), .. }) = self.event(ask).map(|event| &event.body) else {
             return false;
         };
-        self.events.iter().any(|event| event.body == Body::Came { action: *action })
+        self.came_to().contains(action)
     }
 }
 

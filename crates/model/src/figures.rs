@@ -70,8 +70,11 @@ impl Supporter {
 
     /// Whether she is committed.
     pub fn is_committed(&self, ladder: &Ladder, since: Since) -> bool {
-        let kept = || self.work().kept.is_some_and(|at| at >= since.kept);
-        self.in_base(since) && self.stands_above(ladder, EvidenceRule::Commitment) && kept()
+        if !self.stands_above(ladder, EvidenceRule::Commitment) || !self.is_reachable() {
+            return false;
+        }
+        let work = self.work();
+        work.spoken.is_some_and(|at| at >= since.spoken) && work.kept.is_some_and(|at| at >= since.kept)
     }
 
     /// Whether she kept an ask lately: having come to something is not enough here.

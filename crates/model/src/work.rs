@@ -3,7 +3,9 @@
 //! **Invariant:** derived from her view alone. A follow-up is done by logging what happened: there is no tick that could say
 //! so without.
 
-use crate::{AnswerKind, AttemptResult, Body, Date, Event, EventId, MoveKind, RungId, Supporter, Timestamp};
+use std::collections::BTreeSet;
+
+use crate::{AnswerKind, AttemptResult, Body, Date, DocId, Event, EventId, MoveKind, RungId, Supporter, Timestamp};
 
 /// The tag by which a form says that she wants to do something herself.
 pub const WILLING_TAG: &str = "volunteer";
@@ -86,7 +88,8 @@ struct Reading {
     said_yes: bool,
     next: Option<FollowUp>,
     not_before: Option<Date>,
-    asks: Vec<(EventId, Option<Date>)>,
+    asks: Vec<(EventId, Option<Date>, Option<DocId>)>,
+    came: BTreeSet<DocId>,
     up: Option<(Timestamp, RungId)>,
 }
 
@@ -122,7 +125,7 @@ impl Reading {
                     self.not_before = *on;
                 }
             }
-            Body::Ask { due, .. } => self.asks.push((event.id, *due)),
+            Body::Ask { due, action, .. } => self.asks.push((event.id, *due, *action)),
             Body::Answer { of, answer, .. } => {
                 self.said_yes |= matches!(answer, AnswerKind::Yes | AnswerKind::Kept);
                 if *answer == AnswerKind::Kept {
@@ -130,7 +133,7 @@ impl Reading {
                     self.kept_here = true;
                 }
                 if *answer != AnswerKind::Yes {
-                    self.asks.retain(|(ask, _)| ask != of);
+                    self.asks.retain(|(ask, ..)| ask != of);
                 }
             }
             Body::Move { to, how, .. } => {
@@ -138,7 +141,8 @@ impl Reading {
                 self.kept_here = false;
                 self.up = matches!(how, MoveKind::Up | MoveKind::Skip).then(|| (event.at, to.clone()));
             }
-            Body::Came { .. } => {
+            Body::Came { action } => {
+                self.came.insert(*action);
                 (self.spoken, self.kept) = (Some(event.at), Some(event.at));
                 self.kept_here = true;
             }
@@ -159,9 +163,11 @@ impl Supporter {
     pub fn work(&self) -> Work {
         let mut reading = Reading::default();
         self.events.iter().for_each(|event| reading.event(event));
-        let Reading { tried, spoken, kept, moved, kept_here, said_yes, next, not_before, mut asks, up } = reading;
-        asks.retain(|(ask, _)| !self.came_as_asked(*ask));
-        let asked = asks.iter().filter_map(|(event, due)| due.map(|on| FollowUp { on, why: Due::Ask, event: *event }));
+        let Reading { tried, spoken, kept, moved, kept_here, said_yes, next, not_before, mut asks, came, up } = reading;
+        // Also whoever was asked at the door, and was entered before.
+        asks.retain(|(.., action)| action.is_none_or(|action| !came.contains(&action)));
+        let asked =
+            asks.iter().filter_map(|(event, due, _)| due.map(|on| FollowUp { on, why: Due::Ask, event: *event }));
         // Whom nobody has tried to reach stands among the new: the day on which somebody took her makes nothing due.
         let first = asked.chain(next.filter(|_| tried.is_some())).min_by_key(|due| due.on);
         let late = |due: FollowUp| FollowUp { on: not_before.map_or(due.on, |day| day.max(due.on)), ..due };

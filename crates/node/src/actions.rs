@@ -10,6 +10,7 @@ use record::{Record, Value, Write};
 use store::{DocState, Loaded, NewDocument, NodeKind, StoreError};
 
 use crate::acts::{Plan, event, within};
+use crate::care::not_built_on;
 use crate::{FieldEdit, Node, NodeError, PersonDraft, Priority, draw};
 
 /// The most people of whom one call says something: more than stand on the sheets of an evening. Each is a commit of her own.
@@ -200,6 +201,8 @@ impl Node {
         if came.is_empty() {
             return Err(NodeError::Refused("nobody has entered that she came".to_owned()));
         }
+        // Before the first of several is taken back: all of them are, or none.
+        came.iter().try_for_each(|wrong| not_built_on(*wrong, &her))?;
         came.into_iter().try_for_each(|wrong| self.void_event(person, wrong, by).map(drop))
     }
 

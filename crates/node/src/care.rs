@@ -114,10 +114,12 @@ impl Node {
     pub fn void_event(&self, person: DocId, wrong: EventId, by: &str) -> Result<EventId, NodeError> {
         let person = self.record_where(person, |her| her.event(wrong).is_some())?;
         self.in_our_care(person)?;
+        let ladder = self.read(|read| read.settings())?.ladder;
         let void = event(None, by, Body::Void { of: wrong });
         self.edit(person, by, |_, shown| {
             let found = shown.event(wrong).ok_or_else(|| NodeError::NotFound("event", wrong.to_string()))?;
             let mut writes = vec![Write::event(&void)];
+            not_built_on(wrong, &self.whole(shown, &ladder)?)?;
             writes.extend(put_back(found, shown, void.id)?);
             let of_it = asked_in(found, shown).into_iter();
             writes.extend(of_it.map(|of| Write::event(&event(None, by, Body::Void { of }))));
@@ -129,19 +131,27 @@ impl Node {
     }
 }
 
+/// That no move in any of her records cites an event, and no answer is to it.
+pub(crate) fn not_built_on(wrong: EventId, her: &Supporter) -> Result<(), NodeError> {
+    let cited = her.events.iter().any(|event| {
+        matches!(&event.body, Body::Move { evidence, .. } if evidence.contains(&wrong))
+            || matches!(&event.body, Body::Answer { of, .. } if *of == wrong)
+    });
+    let words = "something was built on it since: take that back first";
+    if cited { Err(NodeError::Refused(words.to_owned())) } else { Ok(()) }
+}
+
 /// What puts back what an event had set.
 fn put_back(found: &Event, her: &Supporter, by: EventId) -> Result<Option<Write>, NodeError> {
     let refuse = |words: &str| Err(NodeError::Refused(words.to_owned()));
     match &found.body {
         Body::Attempt { .. } | Body::OneToOne { .. } | Body::Ask { .. } | Body::Answer { .. } | Body::Came { .. } => {
-            let cited = her.events.iter().any(|event| {
-                matches!(&event.body, Body::Move { evidence, .. } if evidence.contains(&found.id))
-                    || matches!(&event.body, Body::Answer { of, .. } if *of == found.id)
-            });
-            if cited { refuse("something was built on it since: take that back first") } else { Ok(None) }
+            Ok(None)
         }
         Body::Care { who, before, .. } => {
-            let stands = her.looked_after_by == *who;
+            // Given away and given back since, she is where she is by that.
+            let last = her.events.iter().rev().find(|event| matches!(event.body, Body::Care { .. }));
+            let stands = her.looked_after_by == *who && last.is_some_and(|last| last.id == found.id);
             let before = before.as_ref().map_or("", Personal::expose);
             Ok(stands.then(|| Write::field("looked_after_by", before)))
         }
@@ -160,5 +170,30 @@ fn put_back(found: &Event, her: &Supporter, by: EventId) -> Result<Option<Write>
         | Body::Donation { .. }
         | Body::Void { .. }
         | Body::Unknown => refuse("this is not taken back: say what holds now instead"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draw;
+
+    #[test]
+    fn who_was_given_away_and_back_since_stays_where_she_is() {
+        let care = |before: &str| {
+            event(None, "lee", Body::Care { who: Some("ana".into()), before: Some(before.into()), on: None })
+        };
+        let her = |events: &[&Event]| -> Supporter {
+            serde_json::from_value(serde_json::json!({
+                "id": draw::doc_id(), "rung": "contact", "peak_rung": "contact", "events": events,
+                "modified_at": draw::now(), "looked_after_by": "ana",
+            }))
+            .unwrap()
+        };
+        let (first, later) = (care("lee"), care("bo"));
+        let puts = |found: &Event, her: &Supporter| put_back(found, her, draw::event_id()).unwrap().is_some();
+        assert!(puts(&first, &her(&[&first])));
+        let both = her(&[&first, &later]);
+        assert!(!puts(&first, &both) && puts(&later, &both));
     }
 }

@@ -3,7 +3,7 @@
 //! **Invariants:** what can be refused is refused before anything is written; each person is handed on by an event of her
 //! own, which can be taken back; the login ends last, and only when nobody stays behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{DocId, EventId, Login, Personal, Right, Role};
 use store::{AskMade, DocState, Filter, Page, Read, StoreError};
@@ -162,6 +162,11 @@ impl Node {
             (ask, who)
         };
         made.asks = plan.asks.into_iter().map(now_with).collect();
+        // Somebody may have been given to her while this was done.
+        let known: BTreeSet<DocId> = plan.people.iter().map(|person| person.id).collect();
+        let still = self.read(|read| looked_after(read, login))?;
+        let meanwhile = still.into_iter().filter(|person| !known.contains(&person.id));
+        made.stay.extend(meanwhile.map(|person| (person, "she was given to her meanwhile: try again".to_owned())));
         if !made.stay.is_empty() {
             return Ok(made);
         }

@@ -5,6 +5,18 @@ use model::{Action, CUSTOM, ChapterCard, Conflict, Date, DocId, NetworkSettings,
 
 use crate::{Record, Value, Write};
 
+/// As much of an action's field as it may have. Another node may have written more, and a list shows hundreds of actions.
+fn within(mut text: String, field: &str) -> String {
+    let most = match field {
+        "name" => Action::NAME_BYTES_MAX,
+        "place" => Action::PLACE_BYTES_MAX,
+        _ => Action::TAG_BYTES_MAX,
+    };
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.truncate(end.unwrap_or_default());
+    text
+}
+
 /// That an action does not take place.
 const CANCELLED: &str = "cancelled";
 
@@ -82,10 +94,13 @@ impl Record {
 
     /// Reads an action. Where two nodes wrote different things Automerge's winner is shown, and both are listed.
     pub fn action(&self) -> Action {
-        let text = |field: &str| self.text(field).unwrap_or_default();
+        let text = |field: &str| within(self.text(field).unwrap_or_default(), field);
         let conflict = |(field, _): (&str, &str)| {
             let apart = self.standing(field).len() > 1;
-            let values = if apart { self.standing_values(field) } else { Vec::new() };
+            let mut values = if apart { self.standing_values(field) } else { Vec::new() };
+            for standing in &mut values {
+                standing.value = within(standing.value.expose().to_owned(), field).into();
+            }
             (values.len() > 1).then(|| Conflict { field: field.to_owned(), values })
         };
         let cancelled = self.doc.get(ROOT, CANCELLED).ok().flatten();
@@ -166,6 +181,16 @@ mod tests {
         let settled = both.action();
         assert_eq!(settled.on.map(|day| day.to_string()).as_deref(), Some("2026-12-02"));
         assert!(settled.conflicts.is_empty());
+    }
+
+    #[test]
+    fn of_what_is_too_long_for_a_list_the_beginning_is_shown() {
+        let (mut record, _) = picnic();
+        let long = "\u{e9}".repeat(1000);
+        record.edit(&[Write::field("name", &long), Write::field("tag", &format!("x{long}"))], &stamp(2)).unwrap();
+        let action = record.action();
+        assert_eq!((action.name.len(), action.tag.len()), (Action::NAME_BYTES_MAX, Action::TAG_BYTES_MAX - 1));
+        assert_eq!(action.place.expose(), "Elysian Park");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use model::{Action, Date, DocId, Part, Supporter};
 use rusqlite::{Row, params, params_from_iter, types::Value};
 
-use crate::check::Difference;
 use crate::rows::one_named;
 use crate::{PersonRow, Read, StoreError, Tx};
 
@@ -51,7 +50,8 @@ pub struct ActionRow {
     pub turnout: Turnout,
 }
 
-type Found = (Action, Option<String>);
+/// An action, and the slug of its chapter.
+pub(crate) type Found = (Action, Option<String>);
 
 fn read_action(row: &Row<'_>) -> rusqlite::Result<Found> {
     let json = row.get_ref(0)?.as_str()?;
@@ -67,6 +67,16 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read, or the action named is not here.
     pub fn actions(&self, today: Date, before: Option<DocId>, limit: usize) -> Result<Vec<ActionRow>, StoreError> {
+        self.with_turnout(self.found_actions(today, before, limit)?)
+    }
+
+    /// The same, and nobody is counted.
+    pub(crate) fn found_actions(
+        &self,
+        today: Date,
+        before: Option<DocId>,
+        limit: usize,
+    ) -> Result<Vec<Found>, StoreError> {
         let (day, row, mut found) = match before {
             Some(before) => {
                 let sql =
@@ -88,7 +98,7 @@ impl Read<'_> {
         let sql =
             format!("{COLUMNS} WHERE (v.on_day, v.document) < (?, ?) ORDER BY v.on_day DESC, v.document DESC LIMIT ?");
         found.extend(self.all("list actions", &sql, params![day, row, limit as i64], read_action)?);
-        self.with_turnout(found)
+        Ok(found)
     }
 
     /// One action.
@@ -146,7 +156,8 @@ impl Read<'_> {
         found.into_iter().map(|(person, part)| Ok((self.person(person)?, part))).collect()
     }
 
-    fn with_turnout(&self, found: Vec<Found>) -> Result<Vec<ActionRow>, StoreError> {
+    /// Who came to each of these.
+    pub(crate) fn with_turnout(&self, found: Vec<Found>) -> Result<Vec<ActionRow>, StoreError> {
         let ids: Vec<Value> = found.iter().map(|(action, _)| Value::Blob(action.id.as_bytes().to_vec())).collect();
         let marks = vec!["?"; ids.len()].join(", ");
         let sql = format!(
@@ -185,16 +196,6 @@ impl Read<'_> {
             Ok((DocId::from_bytes(row.get(0)?), part))
         })?;
         Ok(parts.into_iter().collect())
-    }
-
-    /// Parts of people, and actions, that are not here any more.
-    pub(crate) fn check_actions(&self) -> Result<Vec<Difference>, StoreError> {
-        let sql = "SELECT (SELECT count(*) FROM part WHERE document NOT IN (SELECT document FROM supporter))
-                     + (SELECT count(*) FROM action v JOIN document d ON d.id = v.document
-                        WHERE d.kind != 'action' OR d.state = 'gone' OR d.state = 'erased')";
-        let left = self.number("look for what is left of actions", sql, [])?;
-        let words = format!("{left} rows are of what is not here");
-        Ok(if left == 0 { Vec::new() } else { vec![Difference { what: "actions".to_owned(), words }] })
     }
 }
 

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{AnswerKind, AskKind, AskOffer, Body, Date, DocId, EventId, RungId, Supporter};
+use model::{AnswerKind, AskKind, AskOffer, Body, Date, DocId, EventId, Personal, RungId, ScopeId, Supporter};
 use rusqlite::params;
 
+use crate::happened::Span;
 use crate::{Read, StoreError, Tx};
 
 /// The most asks that a chapter offers: some ten for each of the six kinds, more than anybody reads.
@@ -22,8 +23,9 @@ const KEPT_BY_RAISED_MAX: u64 = 200;
 /// An ask as its row says it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
+    at: i64,
+    by: String,
     kind: String,
-    rung: Option<String>,
     text: String,
     due: Option<String>,
     outcome: String,
@@ -48,10 +50,11 @@ pub(crate) fn asks_of(her: &Supporter) -> BTreeMap<EventId, Said> {
         return asks;
     }
     for event in &her.events {
-        let Body::Ask { text, ask_kind, rung, due, .. } = &event.body else { continue };
+        let Body::Ask { text, ask_kind, due, .. } = &event.body else { continue };
         let said = Said {
+            at: event.at.as_millis(),
+            by: event.by.as_ref().map_or_else(String::new, |by| beginning(by.expose())),
             kind: ask_kind.word().to_owned(),
-            rung: rung.as_ref().map(RungId::to_string),
             text: beginning(text.expose()),
             due: due.map(|day| day.to_string()),
             outcome: OPEN.to_owned(),
@@ -71,15 +74,21 @@ pub(crate) fn asks_of(her: &Supporter) -> BTreeMap<EventId, Said> {
         }
     }
     // Whoever came to the action to which she was asked has kept it, also where nobody wrote that down.
-    for (ask, said) in &mut asks {
-        if said.is_open() && her.came_as_asked(*ask) {
+    let came = her.came_to();
+    for event in &her.events {
+        if let Body::Ask { action: Some(action), .. } = &event.body
+            && came.contains(action)
+            && let Some(said) = asks.get_mut(&event.id)
+            && said.is_open()
+        {
             said.outcome = AnswerKind::Kept.word().to_owned();
         }
     }
     asks
 }
 
-/// As much of a text as an offer may have, and a little more, so that a longer one is no offer's.
+/// As much of a text as an offer may have, and a little more, so that a longer one is no offer's. A record of elsewhere may
+/// have any text: rows and their indexes do not.
 fn beginning(text: &str) -> String {
     text.trim().chars().take(AskOffer::TEXT_BYTES_MAX + 1).collect()
 }
@@ -114,15 +123,78 @@ impl Kept {
     pub const fn due(self) -> u64 {
         self.kept + self.missed + self.unrecorded
     }
+}
 
-    /// So many with this outcome, and of them so many that wait and whose day is over.
+/// An ask, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskMade {
+    /// Who was asked.
+    pub person: DocId,
+    /// The ask.
+    pub event: EventId,
+    /// Who asked.
+    pub by: String,
+    /// Of which kind.
+    pub kind: AskKind,
+    /// What was asked, its beginning.
+    pub text: Personal,
+    /// By when.
+    pub due: Option<Date>,
+    /// What came of it; none: no answer yet.
+    pub answer: Option<AnswerKind>,
+}
+
+impl AskMade {
+    /// Whether its outcome is known: it was kept, missed or declined.
+    pub const fn is_over(&self) -> bool {
+        matches!(self.answer, Some(AnswerKind::Kept | AnswerKind::Missed | AnswerKind::No))
+    }
+}
+
+/// Asks counted, as docs/METRICS.md defines them. Due are those whose day is past or whose outcome is known, and to which she
+/// did not say no.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeriodAsks {
+    /// All asks, due or not.
+    pub asked: u64,
+    /// She said yes, or did it.
+    pub yes: u64,
+    /// She said no.
+    pub declined: u64,
+    /// She did it.
+    pub kept: u64,
+    /// She did not.
+    pub missed: u64,
+    /// The day is past, and nobody wrote down what came of it.
+    pub unrecorded: u64,
+}
+
+impl PeriodAsks {
+    /// So many with this outcome, and of them so many whose day is over. Nowhere else is it said what counts as what.
     fn add(&mut self, outcome: Option<AnswerKind>, count: u64, over: u64) {
+        self.asked += count;
         match outcome {
-            Some(AnswerKind::Kept) => self.kept += count,
+            Some(AnswerKind::Kept) => (self.yes, self.kept) = (self.yes + count, self.kept + count),
             Some(AnswerKind::Missed) => self.missed += count,
-            Some(AnswerKind::Yes) | None => self.unrecorded += over,
-            Some(AnswerKind::No) => {}
+            Some(AnswerKind::No) => self.declined += count,
+            Some(AnswerKind::Yes) => (self.yes, self.unrecorded) = (self.yes + count, self.unrecorded + over),
+            None => self.unrecorded += over,
         }
+    }
+
+    /// Counts an ask, as of a day.
+    pub fn count(&mut self, ask: &AskMade, today: Date) {
+        self.add(ask.answer, 1, u64::from(ask.due.is_some_and(|day| day < today)));
+    }
+
+    /// Those that are due.
+    pub const fn due(&self) -> u64 {
+        self.kept + self.missed + self.unrecorded
+    }
+
+    /// What came of those that are due.
+    const fn outcomes(self) -> Kept {
+        Kept { kept: self.kept, missed: self.missed, unrecorded: self.unrecorded }
     }
 }
 
@@ -168,10 +240,10 @@ impl Read<'_> {
     /// # Errors
     /// When rows can't be read.
     pub fn asks(&self, limit: usize) -> Result<Vec<AskRow>, StoreError> {
-        let sql = "SELECT DISTINCT coalesce(a.waits, ''), a.event_id, d.doc_id, a.outcome FROM ask a
+        let sql = "SELECT DISTINCT coalesce(a.waits, ''), a.event_id, d.doc_id, a.outcome FROM ask a INDEXED BY ask_at
                    JOIN supporter v ON v.document = a.document
                    JOIN supporter s ON s.document = coalesce(v.shown_under, v.document)
-                   JOIN document d ON d.id = s.document WHERE s.listed = 1 ORDER BY a.event_id DESC LIMIT ?";
+                   JOIN document d ON d.id = s.document WHERE s.listed = 1 ORDER BY a.at DESC, a.event_id DESC LIMIT ?";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.all("list asks", sql, params![limit], read_ask)
     }
@@ -187,16 +259,41 @@ impl Read<'_> {
         let rows = self.all("count asks", sql, params![today.to_string()], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u64>(2)?, row.get::<_, u64>(3)?))
         })?;
-        let empty = |kind: &AskKind| AskFigures { kind: *kind, asked: 0, no: 0, outcomes: Kept::default() };
-        let mut made: Vec<AskFigures> = AskKind::ALL.iter().map(empty).collect();
-        for (kind, outcome, count, over) in rows {
-            let Some(figures) = made.iter_mut().find(|figures| figures.kind.word() == kind) else { continue };
-            let outcome = AnswerKind::from_word(&outcome);
-            figures.asked += count;
-            figures.no += if outcome == Some(AnswerKind::No) { count } else { 0 };
-            figures.outcomes.add(outcome, count, over);
-        }
-        Ok(made)
+        let figures = |kind: &AskKind| {
+            let mut made = PeriodAsks::default();
+            for (_, outcome, count, over) in rows.iter().filter(|row| row.0 == kind.word()) {
+                made.add(AnswerKind::from_word(outcome), *count, *over);
+            }
+            AskFigures { kind: *kind, asked: made.asked, no: made.declined, outcomes: made.outcomes() }
+        };
+        Ok(AskKind::ALL.iter().map(figures).collect())
+    }
+
+    /// Asks that were made from one moment until before another, the oldest first.
+    ///
+    /// # Errors
+    /// When rows can't be read, or the chapter is not known.
+    pub fn asks_made(&self, chapter: Option<ScopeId>, (from, to): Span) -> Result<Vec<AskMade>, StoreError> {
+        let records = self.records_of(chapter)?;
+        let sql = format!(
+            "SELECT d.doc_id, a.event_id, a.by, a.text, a.kind, a.due, a.outcome FROM ask a INDEXED BY ask_at
+             CROSS JOIN supporter v ON v.document = a.document CROSS JOIN document d ON d.id = a.document
+             WHERE a.at >= ?1 AND a.at < ?2 AND {records} ORDER BY a.at"
+        );
+        let rows = self.all("read what was asked", &sql, params![from.as_millis(), to.as_millis()], |row| {
+            let Some(kind) = AskKind::from_word(row.get_ref(4)?.as_str()?) else { return Ok(None) };
+            let (text, due) = (row.get::<_, String>(3)?, row.get::<_, Option<String>>(5)?);
+            Ok(Some(AskMade {
+                person: DocId::from_bytes(row.get(0)?),
+                event: EventId::from_bytes(row.get(1)?),
+                by: row.get(2)?,
+                kind,
+                text: text.into(),
+                due: due.and_then(|day| day.parse().ok()),
+                answer: AnswerKind::from_word(row.get_ref(6)?.as_str()?),
+            }))
+        })?;
+        rows.into_iter().map(|made| made.ok_or(StoreError::Corrupt("ask"))).collect()
     }
 
     /// What came of an offered ask whenever it was due before a day.
@@ -209,9 +306,9 @@ impl Read<'_> {
         let rows = self.all("count an ask", sql, row, |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?))
         })?;
-        let mut made = Kept::default();
+        let mut made = PeriodAsks::default();
         rows.iter().for_each(|(outcome, count, over)| made.add(AnswerKind::from_word(outcome), *count, *over));
-        Ok(made)
+        Ok(made.outcomes())
     }
 
     /// Asks that were kept by people whom somebody recruited or develops, the newest first: each with whose it is.
@@ -246,12 +343,15 @@ impl Read<'_> {
 
     /// The rows of a document's asks.
     pub(crate) fn asks_shown(&self, document: i64) -> Result<BTreeMap<EventId, Said>, StoreError> {
-        let sql = "SELECT event_id, kind, rung, text, due, outcome FROM ask WHERE document = ?";
+        let sql = "SELECT event_id, at, by, kind, text, due, outcome, waits FROM ask WHERE document = ?";
         let rows = self.all("read asks", sql, params![document], |row| {
-            let (kind, rung, text) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok((EventId::from_bytes(row.get(0)?), Said { kind, rung, text, due: row.get(4)?, outcome: row.get(5)? }))
+            let (at, by, kind, text) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
+            let said = Said { at, by, kind, text, due: row.get(5)?, outcome: row.get(6)? };
+            Ok((EventId::from_bytes(row.get(0)?), said, row.get::<_, Option<String>>(7)?))
         })?;
-        Ok(rows.into_iter().collect())
+        // A row that waits for another day than it should is none of hers.
+        let sound = rows.into_iter().filter(|(_, said, waits)| said.waits() == waits.as_deref());
+        Ok(sound.map(|(id, said, _)| (id, said)).collect())
     }
 }
 
@@ -274,9 +374,10 @@ impl Tx<'_> {
             self.run("forget an ask", sql, params![document, id.as_bytes()])?;
         }
         for (id, said) in new.iter().filter(|(id, said)| old.get(*id) != Some(*said)) {
-            let sql = "INSERT INTO ask (document, event_id, kind, rung, text, due, outcome, waits) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-            let row =
-                params![document, id.as_bytes(), said.kind, said.rung, said.text, said.due, said.outcome, said.waits()];
+            let sql = "INSERT INTO ask (document, event_id, at, by, kind, text, due, outcome, waits)
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+            let Said { at, by, kind, text, due, outcome } = said;
+            let row = params![document, id.as_bytes(), at, by, kind, text, due, outcome, said.waits()];
             self.run("show an ask", sql, row)?;
         }
         Ok(())
@@ -302,5 +403,37 @@ impl Tx<'_> {
     /// When the row can't be written.
     pub fn remove_ask_offer(&self, id: i64) -> Result<(), StoreError> {
         self.run("take an offered ask away", "DELETE FROM ask_offer WHERE id = ?", params![id]).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ask_is_due_when_its_day_is_past_or_its_outcome_is_known() {
+        let today: Date = "2026-05-10".parse().unwrap();
+        let ask = |due: Option<&str>, answer| AskMade {
+            person: DocId::from_bytes([1; 16]),
+            event: EventId::from_bytes([2; 16]),
+            by: "ana".to_owned(),
+            kind: AskKind::Task,
+            text: "Come".into(),
+            due: due.map(|day| day.parse().unwrap()),
+            answer,
+        };
+        let mut counted = PeriodAsks::default();
+        for ask in [
+            ask(Some("2026-05-09"), None),
+            ask(Some("2026-05-10"), Some(AnswerKind::Yes)),
+            ask(Some("2026-06-01"), Some(AnswerKind::Kept)),
+            ask(None, Some(AnswerKind::Missed)),
+            ask(Some("2026-05-01"), Some(AnswerKind::No)),
+            ask(None, None),
+        ] {
+            counted.count(&ask, today);
+        }
+        let wanted = PeriodAsks { asked: 6, yes: 2, declined: 1, kept: 1, missed: 1, unrecorded: 1 };
+        assert_eq!((counted, counted.due()), (wanted, 3));
     }
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use model::{DocId, ScopeId, ScopeSum, Timestamp};
+use model::{DocId, Ladder, ScopeId, ScopeSum, Supporter, Timestamp};
 use record::Record;
 use rusqlite::params;
 
 use crate::ask::asks_of;
+use crate::raised::raised;
 use crate::rows::split_hashes;
 use crate::same::{counted, named, whole};
-use crate::view::View;
+use crate::view::{Columns, View};
 use crate::{Read, StoreError, Tx};
 
 /// The most differences that are kept of a counting: who has more looks with `verify`.
@@ -67,7 +68,7 @@ impl Read<'_> {
         found.extend(self.check_documents()?);
         found.extend(self.check_joined()?);
         found.extend(self.check_homes()?);
-        found.extend(self.check_actions()?);
+        found.extend(self.check_left()?);
         found.extend(self.check_counters()?);
         Ok(found)
     }
@@ -128,7 +129,7 @@ impl Read<'_> {
             [],
             |row| row.get(0),
         )?;
-        let mut found = Vec::new();
+        let (mut found, mut raising) = (Vec::new(), self.all_raised()?);
         for id in ids.into_iter().map(DocId::from_bytes) {
             let Some(row) = self.document(id)? else { continue };
             let Some((heads, saved)) = self.snapshot(row.id)? else { continue };
@@ -149,7 +150,11 @@ impl Read<'_> {
             let view = View::of(&record, row.kind, &ladder);
             let sound = match &view {
                 View::Supporter(made) => {
+                    let said = raising.remove(&row.id).unwrap_or_default();
+                    let said = said.iter().map(|(by, how)| (by.as_str(), how.as_str()));
                     self.record(id)?.supporter == made.supporter
+                        && self.columns_fit(row.id, &made.supporter, &ladder)?
+                        && said.eq(raised(Some(&made.supporter)))
                         && self.named_by(row.id)? == named(Some(&made.supporter))
                         && self.parts_of(row.id)? == made.supporter.parts()
                         && self.asks_shown(row.id)? == asks_of(&made.supporter)
@@ -159,6 +164,38 @@ impl Read<'_> {
             };
             if !sound {
                 found.push(difference(format!("view of {id}"), "the row differs from the record"));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether the columns of a row say what its record says; of joined records the first one's what the set says.
+    fn columns_fit(&self, document: i64, made: &Supporter, ladder: &Ladder) -> Result<bool, StoreError> {
+        let Some((columns, under)) = self.columns(document)? else { return Ok(false) };
+        let wanted = match under {
+            None => Columns::of(made, Some(made)),
+            Some(first) if first == document => Columns::of(made, whole(&self.members(first)?, ladder).as_ref()),
+            Some(_) => Columns::of(made, None),
+        };
+        Ok(columns == wanted)
+    }
+
+    /// Rows of a view whose document is not here any more.
+    fn check_left(&self) -> Result<Vec<Difference>, StoreError> {
+        let mut found = Vec::new();
+        for (table, sql) in [
+            ("part", "SELECT count(*) FROM part WHERE document NOT IN (SELECT document FROM supporter)"),
+            ("ask", "SELECT count(*) FROM ask WHERE document NOT IN (SELECT document FROM supporter)"),
+            ("raised", "SELECT count(*) FROM raised WHERE document NOT IN (SELECT document FROM supporter)"),
+            (
+                "action",
+                "SELECT count(*) FROM action v LEFT JOIN document d ON d.id = v.document
+                 WHERE d.kind IS NOT 'action' OR d.state = 'gone' OR d.state = 'erased'",
+            ),
+        ] {
+            let left = self.number("look for what is left", sql, [])?;
+            if left > 0 {
+                found.push(difference(format!("rows of {table}"), format!("{left} are of what is not here")));
             }
         }
         Ok(found)

@@ -214,6 +214,7 @@ impl Tx<'_> {
                 let sql = "INSERT OR REPLACE INTO fingerprint (hash, at) VALUES (?, ?)";
                 self.run("keep a hash", sql, params![key.fingerprint(reach), at.as_millis()])?;
             }
+            self.drop_filters_for(&reaches)?;
             let dropped = self.drop_held_of(&reaches)?;
             if dropped > 0 {
                 self.audit(&NewAudit::new(AuditKind::SignUpDropped, at).about(id).number(dropped))?;

@@ -1,14 +1,12 @@
-//! What happened among the people of a chapter in a span of time: moves, one-to-ones, asks, first attempts.
+//! What happened among the people of a chapter in a span of time: moves, one-to-ones, first attempts. Asks
+//! are in rows of their own.
 //!
 //! **Invariant:** events are found by their day, so that a question costs what happened in its span; what stands in a
 //! hidden record counts nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{
-    AnswerKind, AskKind, Body, Date, DocId, Event, EventId, MoveKind, Personal, ScopeId, SignUpOrigin, Supporter,
-    Timestamp,
-};
+use model::{Body, DocId, Event, MoveKind, Personal, ScopeId, SignUpOrigin, Supporter, Timestamp};
 use rusqlite::{Row, params};
 
 use crate::metrics::{read_view, shown_row};
@@ -60,74 +58,11 @@ pub struct Conversation {
     pub next: bool,
 }
 
-/// An ask, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskMade {
-    /// Who was asked.
-    pub person: DocId,
-    /// The ask.
-    pub event: EventId,
-    /// Who asked.
-    pub by: String,
-    /// Of which kind.
-    pub kind: AskKind,
-    /// What was asked.
-    pub text: Personal,
-    /// By when.
-    pub due: Option<Date>,
-    /// The last that was said of it.
-    pub answer: Option<AnswerKind>,
-}
-
-impl AskMade {
-    /// Whether its outcome is known: it was kept, missed or declined.
-    pub const fn is_over(&self) -> bool {
-        matches!(self.answer, Some(AnswerKind::Kept | AnswerKind::Missed | AnswerKind::No))
-    }
-}
-
-/// Asks that are due: their day is past or their outcome is known, and she did not say no.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PeriodAsks {
-    /// All asks, due or not.
-    pub asked: u64,
-    /// She said yes, or did it.
-    pub yes: u64,
-    /// She said no.
-    pub declined: u64,
-    /// She did it.
-    pub kept: u64,
-    /// She did not.
-    pub missed: u64,
-    /// The day is past, and nobody wrote down what came of it.
-    pub unrecorded: u64,
-}
-
-impl PeriodAsks {
-    /// Counts an ask, as of a day.
-    pub fn count(&mut self, ask: &AskMade, today: Date) {
-        self.asked += 1;
-        self.yes += u64::from(matches!(ask.answer, Some(AnswerKind::Yes | AnswerKind::Kept)));
-        match ask.answer {
-            Some(AnswerKind::Kept) => self.kept += 1,
-            Some(AnswerKind::Missed) => self.missed += 1,
-            Some(AnswerKind::No) => self.declined += 1,
-            Some(AnswerKind::Yes) | None => self.unrecorded += u64::from(ask.due.is_some_and(|day| day < today)),
-        }
-    }
-
-    /// Those that are due.
-    pub const fn due(&self) -> u64 {
-        self.kept + self.missed + self.unrecorded
-    }
-}
-
 /// What is looked for by its day.
 #[derive(Clone, Copy, Debug)]
 enum Happened {
     Move,
     OneToOne,
-    Ask,
 }
 
 impl Happened {
@@ -138,7 +73,6 @@ impl Happened {
             Self::OneToOne => {
                 "event e INDEXED BY event_one_to_one WHERE e.kind = 'one_to_one' AND e.at >= ?1 AND e.at < ?2"
             }
-            Self::Ask => "event e INDEXED BY event_ask WHERE e.kind = 'ask' AND e.at >= ?1 AND e.at < ?2",
         }
     }
 }
@@ -244,28 +178,22 @@ impl Read<'_> {
         Ok((0..weeks as i64).map(week).collect())
     }
 
-    /// Asks that were made in a span.
-    ///
-    /// # Errors
-    /// When rows can't be read, or the chapter is not known.
-    pub fn asks_made(&self, chapter: Option<ScopeId>, span: Span) -> Result<Vec<AskMade>, StoreError> {
-        let mut found = Vec::new();
-        self.each_with(Happened::Ask, chapter, span, |her| {
-            found.extend(within(her, span).filter_map(|event| ask_made(her, event)));
-        })?;
-        Ok(found)
-    }
-
     /// How long people who came in a span waited for the first attempt.
     ///
     /// # Errors
     /// When rows can't be read, or the chapter is not known.
     pub fn first_attempts(&self, chapter: Option<ScopeId>, (from, to): Span) -> Result<FirstAttempts, StoreError> {
         let (ladder, people) = (self.settings()?.ladder, self.people_of(chapter)?);
+        // Who came with a list alone is not read: that may be everybody.
+        let others = SignUpOrigin::ALL.iter().filter(|origin| **origin != SignUpOrigin::Import);
+        let others: Vec<String> =
+            others.map(|origin| format!("instr(v.view, '\"origin\":\"{}\"') > 0", origin.word())).collect();
         // An id begins with its time. Ids are compared as they are indexed.
         let sql = format!(
             "SELECT v.view, v.shown_under FROM document d CROSS JOIN supporter v ON v.document = d.id
-             WHERE d.doc_id >= ? AND d.doc_id < ? AND v.listed = 1 AND {people}"
+             WHERE d.doc_id >= ? AND d.doc_id < ? AND v.listed = 1 AND {people}
+               AND (v.shown_under IS NOT NULL OR {})",
+            others.join(" OR ")
         );
         let bounds = [from, to].map(|at| DocId::from_parts(at, [0; 10]));
         let (mut made, mut waited) = (FirstAttempts::default(), Vec::new());
@@ -296,16 +224,6 @@ fn within(her: &Supporter, (from, to): Span) -> impl Iterator<Item = &Event> {
     her.events.iter().filter(move |event| event.at >= from && event.at < to)
 }
 
-fn ask_made(her: &Supporter, event: &Event) -> Option<AskMade> {
-    let Body::Ask { text, ask_kind, due, .. } = &event.body else { return None };
-    let answer = her.events.iter().rev().find_map(|said| {
-        let Body::Answer { of, answer, .. } = &said.body else { return None };
-        (*of == event.id).then_some(*answer)
-    });
-    let (by, text) = (by_whom(event), text.clone());
-    Some(AskMade { person: her.id, event: event.id, by, kind: *ask_kind, text, due: *due, answer })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -317,32 +235,5 @@ mod tests {
         assert_eq!(nearest_rank(&[], 0, 50), None);
         assert_eq!(nearest_rank(&[5], 1, 50), Some(5));
         assert_eq!(nearest_rank(&[5], 3, 50), None);
-    }
-
-    #[test]
-    fn an_ask_is_due_when_its_day_is_past_or_its_outcome_is_known() {
-        let today: Date = "2026-05-10".parse().unwrap();
-        let ask = |due: Option<&str>, answer| AskMade {
-            person: DocId::from_bytes([1; 16]),
-            event: EventId::from_bytes([2; 16]),
-            by: "ana".to_owned(),
-            kind: AskKind::Task,
-            text: "Come".into(),
-            due: due.map(|day| day.parse().unwrap()),
-            answer,
-        };
-        let mut counted = PeriodAsks::default();
-        for ask in [
-            ask(Some("2026-05-09"), None),
-            ask(Some("2026-05-10"), Some(AnswerKind::Yes)),
-            ask(Some("2026-06-01"), Some(AnswerKind::Kept)),
-            ask(None, Some(AnswerKind::Missed)),
-            ask(Some("2026-05-01"), Some(AnswerKind::No)),
-            ask(None, None),
-        ] {
-            counted.count(&ask, today);
-        }
-        let wanted = PeriodAsks { asked: 6, yes: 2, declined: 1, kept: 1, missed: 1, unrecorded: 1 };
-        assert_eq!((counted, counted.due()), (wanted, 3));
     }
 }

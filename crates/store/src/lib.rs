@@ -62,7 +62,7 @@ mod work;
 mod writer;
 
 pub use action::{ActionRow, Turnout};
-pub use ask::{AskFigures, AskRow, Kept, OFFERS_MAX};
+pub use ask::{AskFigures, AskMade, AskRow, Kept, OFFERS_MAX, PeriodAsks};
 pub use audit::{AuditChecked, AuditRow, NewAudit};
 pub use backup::{LedgerRule, Restored};
 pub use case_sheet::CaseSheet;
@@ -73,7 +73,7 @@ pub use erase::{ERASURE_WAITS_MS, ERASURES_A_DAY, Erasure, ErasureAsked};
 pub use error::StoreError;
 pub use fold::{FoldJob, FoldOutcome, Folded, fold_one};
 pub use handover::Inventory;
-pub use happened::{AskMade, Conversation, FirstAttempts, Moves, PeriodAsks};
+pub use happened::{Conversation, FirstAttempts, Moves};
 pub use held::{HeldSignUp, HeldWhy};
 pub use invite::{Enrolling, InviteOutcome, InviteRow, InviteStanding, NewInvite};
 pub use ladder::{Card, Column};

@@ -9,6 +9,7 @@ use model::{Date, DocId, EvidenceRule, FourNumbers, Ladder, RungId, ScopeId, Sin
 use rusqlite::types::Value;
 use rusqlite::{Params, Row, params, params_from_iter};
 
+use crate::action::Found;
 use crate::error::During as _;
 use crate::home::ELSEWHERE;
 use crate::membership::STAYED;
@@ -177,28 +178,42 @@ impl Read<'_> {
         let leading = self.all("look who may lead", &sql, params_from_iter(values), |row| {
             Ok((DocId::from_bytes(row.get(0)?), row.get::<_, Option<i64>>(1)?))
         })?;
-        let raising = if leading.is_empty() { BTreeSet::new() } else { self.raising(&people, since, &ladder)? };
-        let mut leaders = 0;
+        let mut known_as: Vec<Vec<String>> = Vec::new();
         for (id, under) in leading {
-            let ids: Vec<DocId> = match under {
-                Some(under) => whole(&self.members(under)?, &ladder).iter().flat_map(Supporter::ids).collect(),
-                None => vec![id],
-            };
-            leaders += u64::from(ids.iter().any(|id| raising.contains(&id.to_string())));
+            known_as.push(match under {
+                Some(under) => {
+                    let all = whole(&self.members(under)?, &ladder);
+                    all.iter().flat_map(Supporter::ids).map(|id| id.to_string()).collect()
+                }
+                None => vec![id.to_string()],
+            });
         }
+        let raising = self.raising(&known_as, &people, since, &ladder)?;
+        let leads = |ids: &&Vec<String>| ids.iter().any(|id| raising.contains(id));
+        let leaders = known_as.iter().filter(leads).count() as u64;
         let list = self.on_rungs(chapter)?.iter().map(|(_, count)| count).sum();
         Ok(FourNumbers { list, base: in_base, committed, leaders })
     }
 
-    /// Who develops somebody who kept an ask lately: bounded by those who kept one and are developed by somebody.
-    fn raising(&self, people: &str, since: Since, ladder: &Ladder) -> Result<BTreeSet<String>, StoreError> {
-        // The text may also stand in a conflict: this only spares reading most of them.
+    /// Which of these ids are of somebody who develops people of whom one kept an ask lately: bounded by whom they develop.
+    fn raising(
+        &self,
+        known_as: &[Vec<String>],
+        people: &str,
+        since: Since,
+        ladder: &Ladder,
+    ) -> Result<BTreeSet<String>, StoreError> {
         let sql = format!(
-            "SELECT v.view, v.shown_under FROM supporter v WHERE {people} AND v.kept >= ?
-             AND (v.shown_under IS NOT NULL OR instr(v.view, '\"developed_by\"') > 0)"
+            "SELECT v.view, v.shown_under FROM
+               (SELECT DISTINCT coalesce(m.shown_under, m.document) AS document FROM raised r
+                JOIN supporter m ON m.document = r.document
+                WHERE r.how = 'developed' AND r.by IN (SELECT value FROM json_each(?1))) r
+             CROSS JOIN supporter v ON v.document = r.document WHERE v.kept >= ?2 AND {people}"
         );
+        let ids: Vec<&String> = known_as.iter().flatten().collect();
+        let row = params![serde_json::to_string(&ids).unwrap_or_default(), since.kept.as_millis()];
         let mut raising = BTreeSet::new();
-        self.each("look whose people keep asks", &sql, params![since.kept.as_millis()], shown_row, |row| {
+        self.each("look whose people keep asks", &sql, row, shown_row, |row| {
             let her = self.whole_of(&row, ladder)?;
             raising.extend(her.raised_by().filter(|_| her.kept_an_ask(since)).map(str::to_owned));
             Ok(())
@@ -218,7 +233,7 @@ impl Read<'_> {
     ) -> Result<FourNumbers, StoreError> {
         let (ladder, since, people) = (self.settings()?.ladder, Since::of(now), self.people_of(chapter)?);
         let sql = format!("SELECT v.view, v.shown_under FROM supporter v WHERE v.listed = 1 AND {people}");
-        let tag = selection.tag.as_ref().map(|tag| self.with_private_field(&format!("tag/{tag}"))).transpose()?;
+        let tag = selection.tag.as_ref().map(|tag| self.with_private_tag(tag)).transpose()?;
         let tagged = tag.unwrap_or_default();
         let (mut made, mut raising, mut leading) = (FourNumbers::default(), BTreeSet::new(), Vec::new());
         self.each("read everybody", &sql, [], shown_row, |row| {
@@ -228,9 +243,10 @@ impl Read<'_> {
             if !selection.fits(&her, &tagged) {
                 return Ok(());
             }
-            let committed = her.is_committed(&ladder, since);
+            let in_base = her.in_base(since);
+            let committed = in_base && her.is_committed(&ladder, since);
             made.list += 1;
-            made.base += u64::from(her.in_base(since));
+            made.base += u64::from(in_base);
             made.committed += u64::from(committed);
             if committed && her.stands_above(&ladder, EvidenceRule::Leadership) {
                 leading.push(her.ids().map(|id| id.to_string()).collect::<Vec<_>>());
@@ -315,16 +331,19 @@ impl Read<'_> {
         tag: Option<&str>,
         today: Date,
     ) -> Result<(Vec<ActionFigures>, Option<ActionFigures>), StoreError> {
-        let wanted = |row: &ActionRow| !row.action.cancelled && tag.is_none_or(|tag| row.action.tag == tag);
+        let wanted = |(action, _): &Found| !action.cancelled && tag.is_none_or(|tag| action.tag == tag);
+        let to_come = |(action, _): &Found| action.on.is_some_and(|on| on >= today);
+        let past = |found: &Found| found.0.on.is_some() && !to_come(found);
+        let listed: Vec<Found> = self.found_actions(today, None, PAST_READ)?.into_iter().filter(wanted).collect();
+        // Those to come are listed first, the next one before the others; then the past ones, the last one first.
+        let next = listed.iter().filter(|found| to_come(found)).take(1);
+        let chosen = next.chain(listed.iter().filter(|found| past(found)).take(LAST)).cloned().collect();
         let figures = |row: ActionRow| {
             let Turnout { asked, said_yes, came, .. } = row.turnout;
             row.action.on.map(|on| ActionFigures { name: row.action.name, on, asked, yes: said_yes, came })
         };
-        let listed = self.actions(today, None, PAST_READ)?.into_iter().filter(wanted).filter_map(figures);
-        // Those to come are listed first, the next one before the others; then the past ones, the last one first.
-        let (mut to_come, mut past): (Vec<_>, Vec<_>) = listed.partition(|action| action.on >= today);
-        past.truncate(LAST);
-        to_come.truncate(1);
+        let figures = self.with_turnout(chosen)?.into_iter().filter_map(figures);
+        let (mut to_come, past): (Vec<_>, Vec<_>) = figures.partition(|action| action.on >= today);
         Ok((past, to_come.pop()))
     }
 }

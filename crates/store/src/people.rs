@@ -162,9 +162,9 @@ const FOUND: &str = "FROM fts f CROSS JOIN supporter v ON v.document = f.rowid";
 pub(crate) const TAGGED: &str = "(EXISTS (SELECT 1 FROM json_each(v.view, '$.tags') WHERE value = ?)
   OR (v.shown_under IS NOT NULL AND EXISTS (SELECT 1 FROM supporter m, json_each(m.view, '$.tags') t
                                             WHERE m.shown_under = v.document AND t.value = ?)))";
-/// With a private tag of this chapter, in any of her records.
+/// With a private tag of this chapter, in any of her records. That it is a tag is said as the index says it.
 pub(crate) const TAGGED_HERE: &str = "SELECT coalesce(m.shown_under, m.document) FROM private_field p
-  JOIN supporter m ON m.document = p.document WHERE p.name = ?";
+  JOIN supporter m ON m.document = p.document WHERE p.name = ? AND p.name >= 'tag/' AND p.name < 'tag0'";
 /// Looked after by a login, as any of her records says. An organiser has fewer people than any list of what there is to do.
 const LOOKED_AFTER: &str = "v.document IN
   (SELECT m.document FROM supporter m INDEXED BY supporter_care WHERE m.looked_after_by = ? UNION ALL
@@ -172,9 +172,8 @@ const LOOKED_AFTER: &str = "v.document IN
 /// With a record in a chapter: her row, or one that is shown under a row elsewhere.
 const IN_CHAPTER: &str = "(v.home = ? OR v.document IN
   (SELECT m.shown_under FROM supporter m INDEXED BY supporter_under WHERE m.home = ? AND m.shown_under IS NOT NULL))";
-/// Who is in the index of what she agreed to; it alone is read.
-const CONTACT: &str = "v.document IN (SELECT document FROM supporter INDEXED BY supporter_contact
-  WHERE contact IS NOT NULL AND contact & ? != 0)";
+/// What she agreed to stands in an index: it alone is read.
+const CONTACT: &str = "v.document IN (SELECT document FROM supporter INDEXED BY supporter_home WHERE contact & ? != 0)";
 /// Whether a chapter has a record that is shown under a row elsewhere: asked first, so that lists stay as fast without.
 pub(crate) const SHOWN_ELSEWHERE: &str = "SELECT EXISTS (SELECT 1 FROM supporter m INDEXED BY supporter_under
   JOIN supporter p ON p.document = m.shown_under WHERE m.shown_under IS NOT NULL AND m.home = ? AND p.home IS NOT m.home)";
@@ -267,7 +266,8 @@ impl Read<'_> {
         let tagged = filter.tag.as_ref().and_then(|tag| Some((tag, crate::words::exactly(tag)?)));
         if let Some((tag, exactly)) = tagged {
             let name = Value::from(format!("{TAG}{tag}"));
-            let look = "SELECT EXISTS (SELECT 1 FROM private_field WHERE name = ?)";
+            let look =
+                "SELECT EXISTS (SELECT 1 FROM private_field WHERE name = ? AND name >= 'tag/' AND name < 'tag0')";
             if self.number("look for a private tag", look, params![name])? > 0 {
                 let either = format!(
                     "v.document IN (SELECT rowid FROM fts WHERE fts MATCH ? UNION {TAGGED_HERE})

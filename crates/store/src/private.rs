@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{DocId, EventId, Personal, Timestamp};
+use model::{DocId, EventId, Personal, TAG, Timestamp};
 use rusqlite::params;
 
 use crate::{Read, StoreError, Tx};
@@ -108,10 +108,11 @@ impl Read<'_> {
 }
 
 impl Read<'_> {
-    /// Whose records have a private field of this name; a tag that the network has not declared is one, `tag/` and its word.
-    pub(crate) fn with_private_field(&self, name: &str) -> Result<BTreeSet<DocId>, StoreError> {
-        let sql = "SELECT d.doc_id FROM private_field f JOIN document d ON d.id = f.document WHERE f.name = ?";
-        let ids = self.all("look who has a private field", sql, params![name], |row| row.get(0))?;
+    /// Whose records have a tag that the network has not declared: a private field, `tag/` and its word.
+    pub(crate) fn with_private_tag(&self, tag: &str) -> Result<BTreeSet<DocId>, StoreError> {
+        let sql = "SELECT d.doc_id FROM private_field f JOIN document d ON d.id = f.document
+                   WHERE f.name = ? AND f.name >= 'tag/' AND f.name < 'tag0'";
+        let ids = self.all("look who has a private tag", sql, params![format!("{TAG}{tag}")], |row| row.get(0))?;
         Ok(ids.into_iter().map(DocId::from_bytes).collect())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** made from documents, in the transaction of the view; who names nobody has no row here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{DocId, Personal, Supporter};
 use rusqlite::params;
@@ -12,6 +12,9 @@ use crate::{Read, StoreError, Tx};
 
 /// The most people who are shown as raised by one person: who has more is asked for them with a list.
 pub const RAISED_MAX: usize = 50;
+
+/// The longest name for which a row is kept, in bytes: an id has 36, a login 40 at most. A record of elsewhere may have any.
+const BY_BYTES_MAX: usize = 64;
 
 /// How somebody came to be a leader of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +53,9 @@ pub struct Raised {
 }
 
 /// By whom, and how: what stands in rows.
-fn raised(her: Option<&Supporter>) -> BTreeSet<(&str, &'static str)> {
-    let by = |how: Raising| her.and_then(|her| how.by(her)).map(|who| (who.expose(), how.word()));
+pub(crate) fn raised(her: Option<&Supporter>) -> BTreeSet<(&str, &'static str)> {
+    let short = |who: &&Personal| who.expose().len() <= BY_BYTES_MAX;
+    let by = |how: Raising| her.and_then(|her| how.by(her)).filter(short).map(|who| (who.expose(), how.word()));
     [by(Raising::Recruited), by(Raising::Developed)].into_iter().flatten().collect()
 }
 
@@ -87,6 +91,17 @@ impl Read<'_> {
                     }
                 }
             }
+        }
+        Ok(found)
+    }
+
+    /// Every row, by the record whose it is.
+    pub(crate) fn all_raised(&self) -> Result<BTreeMap<i64, BTreeSet<(String, String)>>, StoreError> {
+        let mut found: BTreeMap<i64, BTreeSet<(String, String)>> = BTreeMap::new();
+        let sql = "SELECT document, by, how FROM raised";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, (row.get(1)?, row.get(2)?)));
+        for (document, said) in self.all("read who raised whom", sql, [], read)? {
+            found.entry(document).or_default().insert(said);
         }
         Ok(found)
     }

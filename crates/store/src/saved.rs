@@ -11,6 +11,8 @@ use crate::{Read, StoreError, Tx};
 pub const SAVED_MAX: u64 = 20;
 /// The longest name, in characters: a line on a telephone.
 const NAME_CHARS_MAX: usize = 40;
+/// So many of the last digits of a number are it: who writes it down leaves out what is before.
+const NUMBER_DIGITS: usize = 7;
 /// The longest query, in bytes: every filter at once with room.
 const QUERY_BYTES_MAX: usize = 1_000;
 
@@ -70,5 +72,57 @@ impl Tx<'_> {
     pub fn drop_filter(&self, login: &str, name: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM saved_filter WHERE user = ? AND name = ?";
         self.run("forget a list", sql, params![login, name]).map(drop)
+    }
+
+    /// Forgets lists that look for an e-mail address or a number of somebody who is deleted.
+    pub(crate) fn drop_filters_for(&self, reaches: &[String]) -> Result<(), StoreError> {
+        let sql = "SELECT user, name, query FROM saved_filter";
+        let saved = self.all("read saved lists", sql, [], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+        })?;
+        for (login, name, query) in saved {
+            let query = plain(&query);
+            if reaches.iter().any(|reach| looks_for(&query, reach)) {
+                self.drop_filter(&login, &name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a query says, without the escapes of an address.
+fn plain(query: &str) -> String {
+    let (mut said, mut rest) = (Vec::with_capacity(query.len()), query.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        let byte = digits.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%');
+        said.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&said).to_lowercase()
+}
+
+/// Whether a query has an e-mail address in it, or the end of a number, however it is written.
+fn looks_for(query: &str, reach: &str) -> bool {
+    if reach.contains('@') {
+        return query.contains(reach);
+    }
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let (query, number) = (digits(query), digits(reach));
+    let end = number.len().checked_sub(NUMBER_DIGITS).and_then(|from| number.get(from..));
+    end.is_some_and(|end| query.contains(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_looks_for_somebody_by_her_address_or_number_is_known_however_it_is_written() {
+        assert!(looks_for(&plain("rung=contact&q=Mary%40Example.org"), "mary@example.org"));
+        assert!(looks_for(&plain("q=(213)+555-0142"), "+12135550142"));
+        assert!(looks_for(&plain("q=%2B12135550142"), "+12135550142"));
+        assert!(!looks_for(&plain("q=mary&tag=100%"), "mary@example.org"));
+        assert!(!looks_for(&plain("q=90012"), "+12135550142"));
     }
 }

@@ -46,24 +46,25 @@ pub(crate) struct Shown {
     /// As it is stored.
     json: String,
     words: BTreeSet<String>,
+    work: ToDo,
 }
 
 impl Shown {
     pub(crate) fn of(supporter: Supporter) -> Self {
         // A supporter is made of maps with text keys, texts and numbers: there is nothing that JSON could not say.
         let json = serde_json::to_string(&supporter).unwrap_or_default();
-        Self { json, words: words_of(&supporter), supporter }
+        Self { json, words: words_of(&supporter), work: ToDo::of(&supporter), supporter }
     }
 
     /// A row that the parent has sent is stored as it stands; `None` if it can't be read.
     pub(crate) fn sent(json: &str) -> Option<Self> {
         let supporter: Supporter = serde_json::from_str(json).ok()?;
-        Some(Self { json: json.to_owned(), words: words_of(&supporter), supporter })
+        Some(Self { json: json.to_owned(), words: words_of(&supporter), work: ToDo::of(&supporter), supporter })
     }
 }
 
 /// The columns of what there is to do about somebody; none of it while it is asked that she be deleted.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ToDo {
     pub(crate) new: Option<u8>,
     pub(crate) due: Option<String>,
@@ -125,6 +126,32 @@ impl ToDo {
     }
 }
 
+/// What stands beside a view in its row, for lists and figures to read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Columns {
+    rung: String,
+    conflicts: u64,
+    tried: bool,
+    work: ToDo,
+    hidden: bool,
+    looked_after_by: Option<String>,
+}
+
+impl Columns {
+    /// Of a record: what is shown in its row is of `shown`, its set or itself; the others of a set have nothing to do.
+    pub(crate) fn of(record: &Supporter, shown: Option<&Supporter>) -> Self {
+        let figures = shown.unwrap_or(record);
+        Self {
+            rung: figures.rung.to_string(),
+            conflicts: figures.conflicts.len() as u64,
+            tried: tried(figures),
+            work: shown.map(ToDo::of).unwrap_or_default(),
+            hidden: record.erasure_asked,
+            looked_after_by: record.looked_after_by.as_ref().map(|who| who.expose().to_owned()),
+        }
+    }
+}
+
 /// What the row before said, as far as counters and indexes depend on it.
 pub(crate) struct Before {
     home: Option<i64>,
@@ -143,6 +170,29 @@ impl Read<'_> {
     pub(crate) fn reaches_of(&self, document: i64) -> Result<Vec<String>, StoreError> {
         let before = self.before(document)?;
         Ok(before.map_or_else(Vec::new, |before| reaches(&before.view).into_iter().map(str::to_owned).collect()))
+    }
+
+    /// The columns of a row as they stand, and under which row it is shown.
+    pub(crate) fn columns(&self, document: i64) -> Result<Option<(Columns, Option<i64>)>, StoreError> {
+        let sql = "SELECT rung, conflicts, tried, hidden, looked_after_by, shown_under, new, due, spoken, kept, tended, ready,
+                     unreachable, contact, planned, arrived FROM supporter WHERE document = ?";
+        self.one("read columns", sql, params![document], |row| {
+            let work = ToDo {
+                new: row.get(6)?,
+                due: row.get(7)?,
+                spoken: row.get(8)?,
+                kept: row.get(9)?,
+                tended: row.get(10)?,
+                ready: row.get(11)?,
+                unreachable: row.get(12)?,
+                contact: row.get(13)?,
+                planned: row.get(14)?,
+                arrived: row.get(15)?,
+            };
+            let (rung, conflicts, tried, hidden) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let columns = Columns { rung, conflicts, tried, work, hidden, looked_after_by: row.get(4)? };
+            Ok((columns, row.get(5)?))
+        })
     }
 
     /// What is shown of it now.
@@ -249,7 +299,7 @@ impl Tx<'_> {
         before: Option<&Before>,
         home: Option<i64>,
     ) -> Result<(), StoreError> {
-        let supporter = &shown.supporter;
+        let (supporter, work) = (&shown.supporter, &shown.work);
         let hidden = supporter.erasure_asked;
         let waiting = if home.is_none() { waiting_reason(supporter) } else { None };
         // Two plain statements: a REPLACE or an upsert opens a savepoint of its own, at which the search index flushes.
@@ -263,7 +313,6 @@ impl Tx<'_> {
                                     new, due, spoken, kept, tended, ready, contact, planned, arrived, unreachable)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
         };
-        let work = ToDo::of(supporter);
         let care = supporter.looked_after_by.as_ref().map(model::Personal::expose);
         let row = params![
             document,

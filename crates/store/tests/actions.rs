@@ -203,3 +203,19 @@ fn actions_to_come_are_listed_first_and_past_ones_in_pages() {
     let names = world.read(|read| read.action_names([id(101), id(55)]));
     assert_eq!(names.into_iter().collect::<Vec<_>>(), [(id(101), "later".to_owned())]);
 }
+
+#[test]
+fn a_sheet_has_the_last_three_actions_and_the_next_one() {
+    let mut world = a_picnic();
+    let days = [("old", "2026-11-01"), ("older", "2026-11-02"), ("before", "2026-11-20"), ("off", "2026-11-19")];
+    for (n, (name, on)) in (100..).zip(days) {
+        world.action(n, name, on);
+    }
+    world.write(103, &[Write::cancelled()]);
+    world.action(110, "later", "2026-11-24");
+    world.action(111, "next", "2026-11-22");
+    let (past, next) = world.read(|read| read.turnout(None, day("2026-11-22")));
+    assert_eq!(past.iter().map(|action| action.name.as_str()).collect::<Vec<_>>(), ["Picnic", "before", "older"]);
+    assert_eq!((past[0].asked, past[0].yes, past[0].came), (3, 1, 3));
+    assert_eq!(next.map(|action| action.name).as_deref(), Some("next"));
+}

@@ -8,8 +8,8 @@ use model::{
 };
 use record::{Record, Stamp, Value, Write, from_sign_up};
 use store::{
-    DocState, Edited, Kept, NewDocument, NodeKind, NodeRow, ProofKey, Read, Reader, ScopeRole, Store, StoreError,
-    Writer,
+    DATABASE_FILE, DocState, Edited, Kept, NewDocument, NodeKind, NodeRow, PeriodAsks, ProofKey, Read, Reader,
+    ScopeRole, Store, StoreError, Writer,
 };
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ const AT: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 struct World {
-    _directory: TempDir,
+    directory: TempDir,
     writer: Writer,
     reader: Reader,
     actor: u8,
@@ -65,7 +65,7 @@ impl World {
         let first = |tx: &store::Tx<'_>| tx.add_scope(ScopeId::NETWORK, ScopeRole::Network);
         let store = Store::create(directory.path(), &row, AT, first).unwrap();
         let (writer, reader) = (store.writer().unwrap(), store.reader().unwrap());
-        Self { _directory: directory, writer, reader, actor: 0 }
+        Self { directory, writer, reader, actor: 0 }
     }
 
     fn stamp(&mut self) -> Stamp {
@@ -101,10 +101,17 @@ impl World {
         self.read(|read| read.open_asks(None, None, 10)).iter().map(|row| (row.event, row.person)).collect()
     }
 
-    /// Of asks to come: how many were asked, and what came of those that were due before a day.
+    /// Of asks to come: how many were asked, and what came of those that were due before a day. Counted one by one they are as many.
     fn figures(&mut self, today: Date) -> (u64, Kept) {
         let figures = self.read(|read| read.ask_figures(today));
         let come = figures.iter().find(|figures| figures.kind == AskKind::Come).unwrap();
+        let mut counted = PeriodAsks::default();
+        for ask in self.read(|read| read.asks_made(None, (AT, AT.plus_millis(DAY_MS)))) {
+            counted.count(&ask, today);
+        }
+        let PeriodAsks { asked, declined, kept, missed, unrecorded, .. } = counted;
+        let outcomes = Kept { kept, missed, unrecorded };
+        assert_eq!((asked, declined, outcomes), (come.asked, come.no, come.outcomes));
         (come.asked, come.outcomes)
     }
 }
@@ -148,6 +155,53 @@ fn who_came_to_the_action_to_which_she_was_asked_has_kept_that() {
     world.write(1, &[put(2, Body::Came { action })]);
     let kept = Kept { kept: 1, missed: 0, unrecorded: 0 };
     assert_eq!((world.open(), world.figures(day(0)).1), (Vec::new(), kept));
+}
+
+#[test]
+fn asks_of_a_time_say_who_made_them_and_begin_as_they_were_written() {
+    let mut world = World::new();
+    world.add(1);
+    let text = "x".repeat(10_000).as_str().into();
+    world.write(1, &[put(1, Body::Ask { text, ask_kind: AskKind::Lead, rung: None, due: None, action: None })]);
+    world.write(1, &[asks(2, Some(day(3))), answers(3, 2, AnswerKind::Yes)]);
+    let made = |world: &mut World, from, to| {
+        world.read(|read| read.asks_made(None, (AT.plus_millis(from), AT.plus_millis(to))))
+    };
+    let all = made(&mut world, 0, 10);
+    let said: Vec<_> = all.iter().map(|ask| (ask.event, ask.person, ask.by.as_str(), ask.kind, ask.due)).collect();
+    let wanted = [(event(1), id(1), "lee", AskKind::Lead, None), (event(2), id(1), "lee", AskKind::Come, Some(day(3)))];
+    assert_eq!(said, wanted);
+    assert_eq!(all[0].text.expose().len(), AskOffer::TEXT_BYTES_MAX + 1);
+    assert_eq!((all[0].answer, all[1].answer, all[1].is_over()), (None, Some(AnswerKind::Yes), false));
+    assert_eq!(made(&mut world, 1, 2).len(), 1, "the last moment is not of it");
+}
+
+#[test]
+fn verify_finds_columns_and_rows_that_no_record_says() {
+    let mut world = World::new();
+    (1..=3).for_each(|n| world.add(n));
+    world.write(1, &[asks(1, Some(day(1))), Write::field("developed_by", &id(2).to_string())]);
+    world.write(2, &[Write::same_as(id(3))]);
+    let sound = |world: &mut World| world.read(|read| read.verify()).is_empty();
+    assert!(sound(&mut world));
+    let file = rusqlite::Connection::open(world.directory.path().join(DATABASE_FILE)).unwrap();
+    let copy = "INSERT INTO ask SELECT 99, event_id, at, by, kind, text, due, outcome, waits FROM ask";
+    for (wrong, right) in [
+        ("UPDATE supporter SET arrived = 5 WHERE listed = 1", "UPDATE supporter SET arrived = NULL"),
+        ("UPDATE supporter SET unreachable = 1 WHERE listed = 0", "UPDATE supporter SET unreachable = NULL"),
+        ("UPDATE supporter SET looked_after_by = 'ana'", "UPDATE supporter SET looked_after_by = NULL"),
+        ("UPDATE ask SET waits = '2026-01-01'", "UPDATE ask SET waits = due"),
+        ("UPDATE ask SET by = 'ana'", "UPDATE ask SET by = 'lee'"),
+        (copy, "DELETE FROM ask WHERE document = 99"),
+        ("UPDATE raised SET how = 'recruited'", "UPDATE raised SET how = 'developed'"),
+        ("INSERT INTO raised VALUES ('ana', 'developed', 99)", "DELETE FROM raised WHERE document = 99"),
+        ("INSERT INTO action VALUES (99, '', '{}')", "DELETE FROM action"),
+    ] {
+        assert!(file.execute(wrong, []).unwrap() > 0, "{wrong}");
+        assert!(!sound(&mut world), "{wrong}");
+        file.execute(right, []).unwrap();
+        assert!(sound(&mut world), "{right}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "the lint's exception for tests does not reach helper functions")]
 
 use model::{
-    Channel, ConsentState, DocId, EventId, Incarnation, Kind, Ladder, NodeId, Role, ScopeId, SignUp, TAG, Timestamp,
+    Channel, ConsentState, DocId, EraseId, EventId, Incarnation, Kind, Ladder, NodeId, Role, ScopeId, SignUp, TAG,
+    Timestamp,
 };
 use record::{Record, Stamp, Value, Write, from_sign_up};
 use store::{
@@ -226,4 +227,19 @@ fn a_saved_list_is_its_logins_and_no_later_ones() {
     assert!(names(&mut world, "ana").is_empty(), "she is somebody else");
     save(&mut world, "hers", later).unwrap();
     assert_eq!(names(&mut world, "ana"), ["hers"]);
+}
+
+#[test]
+fn a_saved_list_that_looks_for_somebody_goes_with_her() {
+    let mut world = World::new();
+    world.add(1, "Mary");
+    world.writer.commit(|tx| tx.add_user("ana", Role::Organiser, "x", AT)).unwrap();
+    for (name, query) in [("all", "rung=contact"), ("hers", "q=P1%40example.org")] {
+        let saved = SavedFilter { name: name.to_owned(), query: query.to_owned() };
+        world.writer.commit(|tx| tx.save_filter("ana", &saved, AT)).unwrap();
+    }
+    assert_eq!(world.read(|read| read.saved_filters("ana")).len(), 2);
+    world.writer.commit(|tx| tx.erase(id(1), EraseId::from_parts(AT, [9; 10]), AT, None)).unwrap();
+    let left = world.read(|read| read.saved_filters("ana"));
+    assert_eq!(left.into_iter().map(|saved| saved.name).collect::<Vec<_>>(), ["all"]);
 }

@@ -82,6 +82,11 @@ impl World {
 
     /// The odd ones are in the first chapter. Every fourth shares the e-mail address of the one before her.
     fn add(&mut self, n: u8) {
+        self.add_by(n, "form");
+    }
+
+    /// By which way she came.
+    fn add_by(&mut self, n: u8, origin: &str) {
         let email = format!("p{}@example.org", if n.is_multiple_of(4) { n - 2 } else { n });
         let fields = [
             ("given_name", "Mary"),
@@ -89,7 +94,7 @@ impl World {
             ("postal_code", ["90012", "94110"][usize::from(n % 2)]),
         ];
         let sign_up = SignUp::from_fields(fields, "US").unwrap();
-        let signed = self.event(4, json!({"kind": "sign_up", "origin": "form"}));
+        let signed = self.event(4, json!({"kind": "sign_up", "origin": origin}));
         let stamp = self.stamp();
         let (record, written) = Record::create(id(n), Kind::Supporter, from_sign_up(&sign_up, &[signed]), &stamp);
         let new = NewDocument::new(id(n), Kind::Supporter, &record, written, stamp.actor, &Ladder::default());
@@ -295,7 +300,9 @@ fn who_shares_an_address_may_be_the_same() {
 #[test]
 fn whoever_waits_for_a_first_attempt_counts_as_not_yet() {
     let mut world = World::new();
-    (1..=3).for_each(|n| world.add(n));
+    for (n, origin) in [(1, "form"), (2, "api"), (3, "organiser"), (5, "import")] {
+        world.add_by(n, origin);
+    }
     let span = (days_ago(7), NOW);
     let first = |world: &mut World| world.read(|read| read.first_attempts(None, span));
     let made = first(&mut world);
@@ -307,6 +314,9 @@ fn whoever_waits_for_a_first_attempt_counts_as_not_yet() {
     let made = first(&mut world);
     assert_eq!((made.tried, made.within_day, made.within_two_days), (2, 1, 1));
     assert_eq!((made.median_ms, made.p90_ms), (Some(3 * DAY_MS), None), "the third was not tried yet");
+    let signed = world.event(3, json!({"kind": "sign_up", "origin": "form"}));
+    world.write(5, &[Write::event(&signed)]);
+    assert_eq!(first(&mut world).signed_up, 4, "who came with a list and has signed up herself since counts, too");
     let before = world.read(|read| read.first_attempts(None, (days_ago(30), days_ago(20))));
     assert_eq!((before.signed_up, before.median_ms), (0, None));
 }

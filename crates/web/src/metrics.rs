@@ -277,7 +277,7 @@ fn standing(counts: &RungCounts, rungs: &[model::Rung]) -> u64 {
 
 /// What the four numbers are called, and what each counts.
 pub(crate) const FOUR: [(&str, &str, &str); 4] = [
-    ("list", "List", "Everybody of this chapter; joined records once."),
+    ("list", "List", "Everybody of this chapter; who is known twice counts once."),
     (
         "base",
         "Base",

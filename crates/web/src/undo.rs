@@ -144,7 +144,8 @@ impl Site {
         let event: EventId = what.parse().ok()?;
         let person = allowed(&self.node, whose, who).ok()?;
         let her = self.node.read(|read| read.person(person)).ok()?.supporter;
-        let words = her.event(event).filter(|event| is_own(event, who)).and_then(done_words)?;
+        let own = her.event(event).filter(|event| is_own(event, who) && who.role.may(right_to_undo(&event.body)));
+        let words = own.and_then(done_words)?;
         notice(format!("{words}: {}", her.display_name()), format!("/people/{person}/undo"), "event")
     }
 }

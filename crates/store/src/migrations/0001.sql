@@ -406,13 +406,12 @@ CREATE TABLE supporter (
 CREATE INDEX supporter_new ON supporter (new DESC, document, home) WHERE new IS NOT NULL;
 CREATE INDEX supporter_due ON supporter (due, document, home) WHERE due IS NOT NULL;
 CREATE INDEX supporter_spoken ON supporter (home, spoken, kept, rung, unreachable) WHERE spoken IS NOT NULL;
-CREATE INDEX supporter_kept ON supporter (home, kept) WHERE kept IS NOT NULL;
 CREATE INDEX supporter_tended ON supporter (rung, tended, document, home) WHERE tended IS NOT NULL;
-CREATE INDEX supporter_contact ON supporter (document, contact) WHERE contact IS NOT NULL;
 CREATE INDEX supporter_ready ON supporter (document, rung, home) WHERE ready IS NOT NULL;
 CREATE INDEX supporter_planned ON supporter (planned, document, home) WHERE planned IS NOT NULL;
 CREATE INDEX supporter_arrived ON supporter (arrived, rung, home) WHERE arrived IS NOT NULL;
-CREATE INDEX supporter_home ON supporter (home, rung, document);
+-- Everybody stands in this one anyway: with what she agreed to, no other has to be written for it.
+CREATE INDEX supporter_home ON supporter (home, rung, document, contact);
 CREATE INDEX supporter_hidden ON supporter (document) WHERE hidden = 1;
 CREATE INDEX supporter_conflicts ON supporter (document) WHERE conflicts > 0;
 CREATE INDEX supporter_care ON supporter (looked_after_by, document) WHERE looked_after_by IS NOT NULL;
@@ -462,14 +461,14 @@ CREATE TABLE event (
 -- What is looked for by its day.
 CREATE INDEX event_one_to_one ON event (at) WHERE kind = 'one_to_one';
 CREATE INDEX event_move ON event (at) WHERE kind = 'move';
-CREATE INDEX event_ask ON event (at) WHERE kind = 'ask';
 
 -- Every ask of whom is shown and not hidden, as her record says: open asks and kept rates without reading records.
 CREATE TABLE ask (
   document INTEGER NOT NULL,
   event_id BLOB NOT NULL,             -- UUIDv7
+  at INTEGER NOT NULL,                -- Unix ms when it was made
+  by TEXT NOT NULL,                   -- who asked: a login or a name, its beginning; empty: nobody says
   kind TEXT NOT NULL,                 -- model::AskKind
-  rung TEXT,                          -- that it is for
   text TEXT NOT NULL,                 -- its beginning, in which an offered ask is whole: the figures of an offer are by it
   due TEXT,                           -- ISO 8601 day
   outcome TEXT NOT NULL CHECK (outcome = 'open' OR outcome = 'yes' OR outcome = 'no' OR outcome = 'kept' OR outcome = 'missed'),
@@ -477,6 +476,7 @@ CREATE TABLE ask (
   PRIMARY KEY (document, event_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX ask_waits ON ask (waits, event_id) WHERE waits IS NOT NULL;
+CREATE INDEX ask_at ON ask (at);
 CREATE INDEX ask_figures ON ask (kind, outcome, waits);
 CREATE INDEX ask_text ON ask (text, kind, outcome, waits);
 
@@ -570,8 +570,8 @@ CREATE TABLE private_field (
   value TEXT NOT NULL,
   PRIMARY KEY (document, name)
 ) STRICT, WITHOUT ROWID;
--- Who has a tag.
-CREATE INDEX private_field_tag ON private_field (name, document);
+-- Who has a tag: other fields, of which a list brings as many as it has columns, are looked for by nobody.
+CREATE INDEX private_field_tag ON private_field (name, document) WHERE name >= 'tag/' AND name < 'tag0';
 
 -- Sign-ups that were answered as any other and wait for a person: in no figure, no chapter and no feed.
 CREATE TABLE held_sign_up (

@@ -1,7 +1,7 @@
 //! What is done with several people of a list at once: a tag, a file. Giving them out is `giving.rs`.
 //!
 //! **Invariant:** a file of people is an export: it needs the right to it, stands in the audit log with how many they are,
-//! and has nobody in it whom nobody may contact.
+//! and whom nobody may contact is in it only where the list is of those.
 
 use axum::Extension;
 use axum::extract::State;

@@ -65,10 +65,11 @@ impl Said {
 }
 
 /// Why a record takes no writes: it has left.
-const LEFT: &str = "She has left this chapter. Her record is kept here, read-only: people here know her.";
+const LEFT: &str =
+    "She has left this chapter. What is known of her stays here, and nothing is written to it: people here know her.";
 /// Why a record takes no writes: it can't be read to its end.
 const UNREADABLE: &str =
-    "This record is read-only here: a change to it could not be read. Its last good state is shown.";
+    "Nothing can be written here: a change that came for her could not be read. What was known before is shown.";
 
 #[derive(Template)]
 #[template(path = "person.html")]
@@ -109,6 +110,8 @@ pub(super) struct PersonPage {
     tree: Tree,
     choice: Vec<Choice>,
     choice_how: &'static str,
+    /// Who stands in that field.
+    choice_was: String,
     conflicts: Vec<ConflictView>,
     proposals: Vec<Line>,
     history: Vec<Line>,
@@ -159,6 +162,8 @@ pub(super) fn build(site: &Site, id: &str, who: &Who, said: Said) -> Result<Pers
     let (sees_more, may_edit) = (who.role.may(Right::SeePeople), may(Right::EditPeople));
     let sees_private = !node.is_hub() && sees_more;
     let senders = senders(node)?;
+    let choice_was = said.choice.as_ref().and_then(|(how, _)| how.by(her));
+    let choice_was = choice_was.map_or_else(String::new, |who| who.expose().to_owned());
     let (choice_how, choice) = choices(node, said.choice)?;
     let position = settings.ladder.position(&her.rung);
     let other_rungs = settings.ladder.rungs().iter().filter(|rung| rung.id != her.rung);
@@ -208,6 +213,7 @@ pub(super) fn build(site: &Site, id: &str, who: &Who, said: Said) -> Result<Pers
         tree: if sees_more { tree(node, her, &settings.ladder)? } else { Tree::default() },
         choice,
         choice_how,
+        choice_was,
         conflicts: conflicts(her, &nodes(node)?, now),
         proposals: proposals
             .iter()

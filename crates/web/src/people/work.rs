@@ -49,11 +49,27 @@ fn lift(node: &Node, person: DocId, form: &Form, who: &Who) -> Result<(), WebErr
     Ok(())
 }
 
+/// Refuses to take her from somebody of whom the page did not know yet.
+fn still_free(node: &Node, person: DocId, was: Option<&str>, who: &str) -> Result<(), WebError> {
+    let Some(was) = was else { return Ok(()) };
+    let her = node.read(|read| read.person(person))?.supporter;
+    let holds = her.looked_after_by.as_ref().map_or("", Personal::expose);
+    if ["", was, who].contains(&holds) {
+        return Ok(());
+    }
+    Err(refused(&format!(
+        "{holds} has taken her meanwhile: ask {holds}, or write it under \"Looked after by\" on this page"
+    )))
+}
+
 /// Takes her into somebody's care; or, where the form names nobody, puts her off and leaves her with whom she is.
 fn care(node: &Node, person: DocId, form: &Form, by: &str) -> Result<model::EventId, WebError> {
     let on: Option<Date> = form.parse("on")?;
     let who = match form.raw("who") {
-        Some(who) => who.to_owned(),
+        Some(who) => {
+            still_free(node, person, form.raw("was"), who)?;
+            who.to_owned()
+        }
         None if on.is_some() => {
             let her = node.read(|read| read.record(person))?.supporter;
             her.looked_after_by.as_ref().map_or_else(String::new, |who| Personal::expose(who).to_owned())
