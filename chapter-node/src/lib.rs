@@ -12,10 +12,12 @@ mod first_run;
 mod ics;
 mod ladder;
 mod leaders;
+mod link;
 mod one_to_ones;
 mod site;
 mod stepping;
 mod today;
+mod transfers;
 
 use std::process::ExitCode;
 

@@ -3,9 +3,12 @@
 use axum::Router;
 use model::Right;
 use node::Node;
-use web::{Access, Goals, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
+use web::{
+    Access, Goals, NavItem, Pages, Route, Rules, Site, described, description_route, guarded, own_people_pages,
+    shared_pages,
+};
 
-use crate::{actions, asks, case, figures, ladder, leaders, one_to_ones, stepping, today};
+use crate::{actions, asks, case, figures, ladder, leaders, link, one_to_ones, stepping, today, transfers};
 
 /// The pages in the rail.
 const NAV: &[NavItem] = &[
@@ -38,16 +41,19 @@ fn pages() -> Pages<Site> {
         .merge(case::case_pages())
         .merge(leaders::leader_pages())
         .merge(stepping::stepping_pages())
+        .merge(link::link_pages())
+        .merge(transfers::transfer_pages())
+        .merge(own_people_pages())
         .merge(shared_pages())
 }
 
 pub(crate) fn router(node: &Node, rules: Rules, goals: Goals) -> Router {
     let mut site = Site::new(node, NAV);
     site.goals = goals;
-    guarded(pages().with_state(site), node, rules, &[])
+    guarded(described(pages().with_state(site)), node, rules, &[])
 }
 
 /// Every route, with who may use it.
 pub fn routes() -> Vec<Route> {
-    pages().routes().to_vec()
+    pages().routes().iter().cloned().chain([description_route()]).collect()
 }

@@ -14,6 +14,7 @@ use node::{Node, Who};
 use store::{Filter, Page};
 use web::{Attempt, Form, Shell, Site, WebError, ago, blocking, html};
 
+pub(crate) use gather::BACKUP_AGE_MAX;
 use gather::{FIRST_CALL_MS, Held, Need, Panel, Row, SHOWN, SHOWN_MAX, Today, Whose, gather, has_people};
 pub(crate) use told::tell;
 

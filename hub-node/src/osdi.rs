@@ -3,9 +3,7 @@
 //! **Invariant:** the answer is built only from what was posted and where that would be placed; it says nothing of who is
 //! known here, unless the caller shows a token that may see people; and nothing of limits.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -21,7 +19,7 @@ use node::{Came, Filled, Node, NodeError, Posted, Priority, Who};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use store::{Answered, HeldSignUp, KeptAnswer};
-use web::{Problem, Visitor, person_json};
+use web::{Problem, Visitor, idempotency_key, key_reused, person_json};
 
 use crate::site::Hub;
 
@@ -33,8 +31,6 @@ pub(crate) const CORS: [(HeaderName, &str); 3] = [
     (ACCESS_CONTROL_ALLOW_METHODS, "POST"),
     (ACCESS_CONTROL_ALLOW_HEADERS, "content-type, idempotency-key"),
 ];
-/// The longest idempotency key, in bytes: a UUID has 36.
-const KEY_BYTES_MAX: usize = 255;
 
 pub(crate) async fn sign_up(
     State(hub): State<Hub>,
@@ -59,49 +55,19 @@ pub(crate) async fn sign_up(
     }
 }
 
-/// Idempotency keys whose requests are being answered: a second request with one waits for the first's answer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeysInUse(Arc<(Mutex<BTreeSet<[u8; 32]>>, Condvar)>);
-
-/// Held while a key's request is answered.
-struct KeyHeld<'a>(&'a KeysInUse, [u8; 32]);
-
-impl KeysInUse {
-    fn keys(&self) -> MutexGuard<'_, BTreeSet<[u8; 32]>> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn hold(&self, key: [u8; 32]) -> KeyHeld<'_> {
-        let mut keys = self.keys();
-        while !keys.insert(key) {
-            keys = self.0.1.wait(keys).unwrap_or_else(PoisonError::into_inner);
-        }
-        KeyHeld(self, key)
-    }
-}
-
-impl Drop for KeyHeld<'_> {
-    fn drop(&mut self) {
-        self.0.keys().remove(&self.1);
-        self.0.0.1.notify_all();
-    }
-}
-
 /// `who` is a caller who may see people.
 fn answer(hub: &Hub, (from, who): (IpAddr, Option<&Who>), headers: &HeaderMap, body: &[u8]) -> Result<String, Problem> {
     let node = &hub.site.node;
     let failed = |error: NodeError| Problem::from(&error);
     let request: [u8; 32] = Sha256::digest(body).into();
-    let key = idempotency_key(headers, who)?;
-    let _held = key.map(|key| hub.keys.hold(key));
+    // Who may see people has keys of her own: what she was answered must not be had by whoever repeats her request.
+    let key = idempotency_key(headers, who.map_or("", |who| who.by.as_str()))?;
+    let _held = key.map(|key| hub.site.keys.hold(key));
     if let Some(key) = &key {
         match node.read(|read| read.answered(key, &request)).map_err(failed)? {
             Answered::Never => {}
             Answered::Same(body) => return Ok(body),
-            Answered::Other => {
-                let words = "this Idempotency-Key was used for another request";
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", words));
-            }
+            Answered::Other => return Err(key_reused()),
         }
     }
     let sign_up = SignUp::from_osdi(body, &node.row().country).map_err(|errors| {
@@ -121,18 +87,6 @@ fn answer(hub: &Hub, (from, who): (IpAddr, Option<&Who>), headers: &HeaderMap, b
         node.write(Priority::Interactive, move |tx| tx.keep_answer(&kept, person, at)).map_err(failed)?;
     }
     Ok(body)
-}
-
-/// Who may see people has keys of her own: what she was answered must not be had by whoever repeats her request.
-fn idempotency_key(headers: &HeaderMap, who: Option<&Who>) -> Result<Option<[u8; 32]>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    if key.len() > KEY_BYTES_MAX || key.is_empty() {
-        let words = format!("an Idempotency-Key has 1 to {KEY_BYTES_MAX} bytes");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", words));
-    }
-    let by = who.map_or("", |who| who.by.as_str());
-    let parts: [&[u8]; 3] = [by.as_bytes(), b"\0", key.as_bytes()];
-    Ok(Some(Sha256::digest(parts.concat()).into()))
 }
 
 /// That the answer to a request is kept.

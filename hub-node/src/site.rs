@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use model::Right;
 use node::{Node, SignUpGate};
-use web::{Access, NavItem, Pages, Route, Rules, Site, guarded, shared_pages};
+use web::{Access, NavItem, Pages, Route, Rules, Site, described, description_route, guarded, shared_pages};
 
 use crate::routing::Routing;
 use crate::{held, osdi, pages, sign_up_page};
@@ -25,7 +25,6 @@ const OPEN: &[&str] = &[osdi::PATH];
 pub(crate) struct Hub {
     pub(crate) site: Site,
     pub(crate) routing: Routing,
-    pub(crate) keys: osdi::KeysInUse,
     pub(crate) gate: SignUpGate,
 }
 
@@ -53,11 +52,12 @@ fn own_pages() -> Pages<Hub> {
 
 pub(crate) fn router(node: &Node, gate: SignUpGate, rules: Rules) -> Router {
     let site = Site::new(node, NAV);
-    let hub = Hub { site: site.clone(), routing: Routing::new(node), keys: osdi::KeysInUse::default(), gate };
-    guarded(own_pages().with_state(hub).merge(shared_pages().with_state(site)), node, rules, OPEN)
+    let hub = Hub { site: site.clone(), routing: Routing::new(node), gate };
+    let pages = described(own_pages().with_state(hub).merge(shared_pages().with_state(site)));
+    guarded(pages, node, rules, OPEN)
 }
 
 /// Every route, with who may use it.
 pub fn routes() -> Vec<Route> {
-    [own_pages().routes(), shared_pages().routes()].concat()
+    [own_pages().routes(), shared_pages().routes(), &[description_route()]].concat()
 }

@@ -22,7 +22,7 @@ const ONE_TO_ONES_READ_MAX: usize = 500;
 /// The most transfers among which those are looked for that ask here.
 const TRANSFERS_READ_MAX: usize = 500;
 /// How old the newest backup may be, in seconds: private notes are nowhere else.
-const BACKUP_AGE_MAX: i64 = 7 * 24 * 3600;
+pub(crate) const BACKUP_AGE_MAX: i64 = 7 * 24 * 3600;
 /// A day in ms.
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -100,8 +100,19 @@ pub(crate) struct Need {
     pub(crate) count: u64,
     /// What it is and what to do.
     pub(crate) words: String,
+    /// The page on which it is done; none: on the page of each whom it is about.
+    pub(crate) page: Option<&'static str>,
+    /// The command that does it, for a terminal.
+    command: &'static str,
     /// Whom it is about, as far as they are shown.
     pub(crate) people: Vec<(DocId, String)>,
+}
+
+impl Need {
+    /// What it is and what to do, for a terminal.
+    pub(crate) fn told(&self) -> String {
+        if self.command.is_empty() { self.words.clone() } else { format!("{} (`{}`)", self.words, self.command) }
+    }
 }
 
 /// What there is to do.
@@ -211,44 +222,35 @@ fn needs(read: &Read<'_>, tally: &Tally, backup_age: Option<i64>) -> Result<Vec<
     let named = in_conflict.iter().map(|row| (row.supporter.id, row.supporter.display_name())).collect();
     let asked = read.transfers(TRANSFERS_READ_MAX)?;
     let asked = asked.iter().filter(|row| row.state == "open" && row.asks_here()).count() + read.leaves()?.len();
-    let need = |what, count: u64, one: &str, many: &str| Need {
+    let need = |what, count: u64, (one, many): (&str, &str), page, command| Need {
         what,
         count,
         words: if count == 1 { one.to_owned() } else { format!("{count} {many}") },
+        page,
+        command,
         people: Vec::new(),
     };
-    let conflicts = need(
-        "conflicts",
-        tally.conflicts,
+    let differs = (
         "Of one person two people wrote different things: choose what holds",
         "people of whom two people wrote different things: choose what holds",
     );
+    let proposed = (
+        "One value from a sign-up waits for your word, on her page",
+        "values from sign-ups wait for your word, on the pages of the people they are about",
+    );
+    let goes = ("One person is to come or to go: say yes or no", "people are to come or to go: say yes or no");
+    let unread = (
+        "One person's page shows an older state: a change could not be read",
+        "people's pages show an older state: a change could not be read",
+    );
+    let untaken = ("One change was not taken", "changes were not taken");
+    let conflicts = need("conflicts", tally.conflicts, differs, Some("/conflicts"), "");
     let mut needs = vec![
         Need { people: named, ..conflicts },
-        need(
-            "proposals",
-            tally.proposals,
-            "One value from a sign-up waits for your word, on her page",
-            "values from sign-ups wait for your word, on the pages of the people they are about",
-        ),
-        need(
-            "transfers",
-            asked as u64,
-            "One person is to come or to go: say yes or no (`chapter-node transfers list`)",
-            "people are to come or to go: say yes or no (`chapter-node transfers list`)",
-        ),
-        need(
-            "unreadable",
-            tally.quarantined,
-            "One person's page shows an older state: a change could not be read (`chapter-node people unreadable`)",
-            "people's pages show an older state: a change could not be read (`chapter-node people unreadable`)",
-        ),
-        need(
-            "refused",
-            tally.refused + tally.missing,
-            "One change was not taken (`chapter-node refused list`)",
-            "changes were not taken (`chapter-node refused list`)",
-        ),
+        need("proposals", tally.proposals, proposed, None, ""),
+        need("transfers", asked as u64, goes, Some("/transfers"), "chapter-node transfers list"),
+        need("unreadable", tally.quarantined, unread, Some("/link#unreadable"), "chapter-node people unreadable"),
+        need("refused", tally.refused + tally.missing, untaken, Some("/link#refused"), "chapter-node refused list"),
     ];
     needs.retain(|need| need.count > 0);
     if tally.supporters > 0 && backup_age.is_none_or(|age| age > BACKUP_AGE_MAX) {
@@ -256,8 +258,15 @@ fn needs(read: &Read<'_>, tally: &Tally, backup_age: Option<i64>) -> Result<Vec<
             || "There is no backup of this node yet".to_owned(),
             |age| format!("The newest backup is {} days old", age / (24 * 3600)),
         );
-        let words = format!("{since}: private notes are nowhere else (`chapter-node backup FILE`)");
-        needs.push(Need { what: "backup", count: 1, words, people: Vec::new() });
+        let (words, page) = (format!("{since}: private notes are nowhere else"), Some("/link#backup"));
+        needs.push(Need {
+            what: "backup",
+            count: 1,
+            words,
+            page,
+            command: "chapter-node backup FILE",
+            people: Vec::new(),
+        });
     }
     Ok(needs)
 }

@@ -48,7 +48,7 @@ fn as_json(today: &Today) -> Value {
     };
     let need = |need: &Need| {
         let people: Vec<String> = need.people.iter().map(|(id, _)| id.to_string()).collect();
-        json!({"what": need.what, "count": need.count, "words": need.words, "people": people})
+        json!({"what": need.what, "count": need.count, "words": need.told(), "people": people})
     };
     let link = today.links.first().map(|link| {
         let mut made = link_json(link, today.now);
@@ -123,7 +123,7 @@ fn as_text(today: &Today) -> String {
         vec![label(row), ago(row.work.spoken.or(row.work.tended), now)]
     });
     let one_to_ones = format!("One-to-ones this week: {} of {}", today.one_to_ones.count, today.one_to_ones.goal);
-    let needs: Vec<String> = today.needs.iter().map(|need| format!("  {}", need.words)).collect();
+    let needs: Vec<String> = today.needs.iter().map(|need| format!("  {}", need.told())).collect();
     let needs =
         if needs.is_empty() { "Needs you: nothing".to_owned() } else { format!("Needs you\n{}", needs.join("\n")) };
     let link = format!("Link: {}", link_words(&today.links, now).0);

@@ -30,6 +30,7 @@ pub use life::life;
 pub use out::Out;
 pub use person::{find_person, personal};
 pub use serve::{Begun, Beside, ServePlan, serve, serve_before_a_node};
-pub use shared::{Shared, run_shared};
+pub use shared::{Shared, run_shared, what_to_do};
 pub use sync::{runtime, sync};
 pub use table::table;
+pub use wrote::in_words;

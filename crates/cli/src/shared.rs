@@ -13,4 +13,5 @@ mod work;
 
 pub(crate) use arguments::Handover;
 pub use arguments::Shared;
+pub use refused::what_to_do;
 pub use run::run_shared;

@@ -29,7 +29,7 @@ const SAID: [&str; 17] = [
 const TAKEN_AWAY: &str = "(taken away)";
 
 /// A field's name and its value, as a person reads them.
-pub(crate) fn in_words(key: &str, value: Option<&str>) -> (String, String) {
+pub fn in_words(key: &str, value: Option<&str>) -> (String, String) {
     let shown = |value: Option<&str>| value.map_or_else(|| TAKEN_AWAY.to_owned(), without_event);
     if key.starts_with(EVENT) {
         return value.and_then(event).unwrap_or_else(|| ("event".to_owned(), shown(value)));

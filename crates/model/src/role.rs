@@ -83,6 +83,8 @@ pub enum Right {
     LogAttempts,
     /// Letting somebody be contacted again who was not to be.
     ContactAgain,
+    /// Letting somebody go whom the network takes away unasked, and taking back that somebody is to be deleted.
+    LetGo,
     /// Moves on the ladder.
     MoveRungs,
     /// Placing people who wait.
@@ -99,13 +101,14 @@ pub enum Right {
 
 impl Right {
     /// Every right.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SeeTotals,
         Self::SeePeople,
         Self::SeeGiven,
         Self::EditPeople,
         Self::LogAttempts,
         Self::ContactAgain,
+        Self::LetGo,
         Self::MoveRungs,
         Self::PlaceWaiting,
         Self::ExportLists,
@@ -123,6 +126,7 @@ impl Right {
             Self::EditPeople => "edit people",
             Self::LogAttempts => "log attempts",
             Self::ContactAgain => "lift a do-not-contact",
+            Self::LetGo => "decide who goes and who is deleted",
             Self::MoveRungs => "move people on the ladder",
             Self::PlaceWaiting => "place people who wait",
             Self::ExportLists => "export or print lists",
@@ -169,9 +173,12 @@ impl Role {
             Right::LogAttempts => works || matches!(self, Self::Caller),
             Right::EditPeople | Right::MoveRungs => works,
             Right::PlaceWaiting => matches!(self, Self::Administrator | Self::Staff),
-            Right::ContactAgain | Right::ExportLists | Right::ManageUsers | Right::SeeAudit | Right::ChangeSettings => {
-                matches!(self, Self::Administrator)
-            }
+            Right::ContactAgain
+            | Right::LetGo
+            | Right::ExportLists
+            | Right::ManageUsers
+            | Right::SeeAudit
+            | Right::ChangeSettings => matches!(self, Self::Administrator),
         }
     }
 }
@@ -193,6 +200,7 @@ mod tests {
             "edit people: administrator, staff, organiser",
             "log attempts: administrator, staff, organiser, caller",
             "lift a do-not-contact: administrator",
+            "decide who goes and who is deleted: administrator",
             "move people on the ladder: administrator, staff, organiser",
             "place people who wait: administrator, staff",
             "export or print lists: administrator",

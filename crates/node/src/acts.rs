@@ -17,7 +17,7 @@ use store::{
 };
 
 use crate::sign_up::{reaches_of, was_erased};
-use crate::{Node, NodeError, Priority, draw};
+use crate::{By, Node, NodeError, Priority, draw};
 
 /// How often an edit is planned again when somebody was faster. Twenty at once on one record lose up to nineteen times.
 const ATTEMPTS: u64 = 60;
@@ -290,9 +290,10 @@ impl Node {
         Ok(())
     }
 
-    fn log(&self, person: DocId, by: &str, event: Event) -> Result<EventId, NodeError> {
+    fn log(&self, person: DocId, by: By<'_>, event: Event) -> Result<EventId, NodeError> {
         self.in_our_care(person)?;
-        self.edit(person, by, |_, _| Ok(Plan::event(&event).freeing_number_of(by)))?;
+        let (login, answer) = (by.login(), by.answer(event.id));
+        self.edit(person, login, |_, _| Ok(Plan::event(&event).freeing_number_of(login).answering(answer.clone())))?;
         Ok(event.id)
     }
 
@@ -300,9 +301,11 @@ impl Node {
     ///
     /// # Errors
     /// When somebody with the same e-mail address is here already.
-    pub fn add_person(&self, person: PersonDraft, by: &str) -> Result<DocId, NodeError> {
+    pub fn add_person<'a>(&self, person: PersonDraft, by: impl Into<By<'a>>) -> Result<DocId, NodeError> {
+        let by: By<'a> = by.into();
         let settings = self.read(|read| read.settings())?;
         let id = draw::doc_id();
+        let (answer, by) = (by.answer(id), by.login());
         let signed_up = event(None, by, Body::SignUp { origin: SignUpOrigin::Organiser, source: None });
         let mut shared = person;
         let (emails, reaches) = (shared.emails.clone(), reaches_of(&shared));
@@ -325,6 +328,7 @@ impl Node {
             declared
         });
         let stamp = self.stamp(by);
+        let at = stamp.at;
         let entries = from_sign_up(&shared, &[signed_up]);
         let (record, written) = record::Record::create(id, Kind::Supporter, entries, &stamp);
         let new = NewDocument::new(id, Kind::Supporter, &record, written, stamp.actor, &settings.ladder);
@@ -335,7 +339,8 @@ impl Node {
             }
             let scopes: Vec<ScopeId> = tx.own_scope()?.into_iter().collect();
             tx.insert_document(&new, &scopes, DocState::Live)?;
-            private.iter().try_for_each(|(name, value)| tx.put_private_field(id, name, value))
+            private.iter().try_for_each(|(name, value)| tx.put_private_field(id, name, value))?;
+            answer.map_or(Ok(()), |answer| tx.keep_answer(&answer, id, at))
         })?;
         Ok(id)
     }
@@ -344,11 +349,17 @@ impl Node {
     ///
     /// # Errors
     /// When the person is not here or can't be written.
-    pub fn log_attempt(&self, person: DocId, draft: AttemptDraft, by: &str) -> Result<EventId, NodeError> {
+    pub fn log_attempt<'a>(
+        &self,
+        person: DocId,
+        draft: AttemptDraft,
+        by: impl Into<By<'a>>,
+    ) -> Result<EventId, NodeError> {
+        let by: By<'a> = by.into();
         let AttemptDraft { how, result, line, not_before, next_on, at } = draft;
         happened(at)?;
         line.as_ref().map_or(Ok(()), |line| within(line, "the line"))?;
-        self.log(person, by, event(at, by, Body::Attempt { how, result, line, not_before, next_on }))
+        self.log(person, by, event(at, by.login(), Body::Attempt { how, result, line, not_before, next_on }))
     }
 
     pub(crate) fn note(
@@ -369,13 +380,17 @@ impl Node {
     ///
     /// # Errors
     /// At a hub, or when the person is not here.
-    pub fn add_note(&self, person: DocId, text: Personal, by: &str) -> Result<EventId, NodeError> {
+    pub fn add_note<'a>(&self, person: DocId, text: Personal, by: impl Into<By<'a>>) -> Result<EventId, NodeError> {
         if text.is_blank() {
             return Err(NodeError::Refused("a note needs a text".to_owned()));
         }
-        let note = self.note(NoteKind::Note, None, text, by)?;
-        let id = note.id;
-        self.write(Priority::Interactive, move |tx| tx.add_note(person, &note))?;
+        let by: By<'a> = by.into();
+        let note = self.note(NoteKind::Note, None, text, by.login())?;
+        let (id, answer) = (note.id, by.answer(note.id));
+        self.write(Priority::Interactive, move |tx| {
+            tx.add_note(person, &note)?;
+            answer.map_or(Ok(()), |answer| tx.keep_answer(&answer, person, note.at))
+        })?;
         Ok(id)
     }
 
@@ -383,7 +398,8 @@ impl Node {
     ///
     /// # Errors
     /// When it has no text, its rung is unknown, or the person is not here.
-    pub fn add_ask(&self, person: DocId, draft: AskDraft, by: &str) -> Result<EventId, NodeError> {
+    pub fn add_ask<'a>(&self, person: DocId, draft: AskDraft, by: impl Into<By<'a>>) -> Result<EventId, NodeError> {
+        let by: By<'a> = by.into();
         let AskDraft { text, kind, rung, due } = draft;
         if text.is_blank() {
             return Err(NodeError::Refused("say what is asked".to_owned()));
@@ -392,7 +408,7 @@ impl Node {
         if let Some(rung) = &rung {
             self.known_rung(rung)?;
         }
-        self.log(person, by, event(None, by, Body::Ask { text, ask_kind: kind, rung, due, action: None }))
+        self.log(person, by, event(None, by.login(), Body::Ask { text, ask_kind: kind, rung, due, action: None }))
     }
 
     pub(crate) fn known_rung(&self, rung: &RungId) -> Result<(), NodeError> {
@@ -409,20 +425,22 @@ impl Node {
     ///
     /// # Errors
     /// When the rung is unknown, an event is not found, or neither evidence nor a reason carries the move.
-    pub fn move_to(
+    pub fn move_to<'a>(
         &self,
         person: DocId,
         rung: &RungId,
         evidence: &[Resolved],
         because: Option<Personal>,
-        by: &str,
+        by: impl Into<By<'a>>,
     ) -> Result<(EventId, MoveKind), NodeError> {
+        let by: By<'a> = by.into();
         let because = because.filter(|reason| !reason.is_blank());
         because.as_ref().map_or(Ok(()), |reason| within(reason, "the reason"))?;
         self.in_our_care(person)?;
         self.at_home_here(person)?;
         let settings = self.read(|read| read.settings())?;
         let id = draw::event_id();
+        let (answer, by) = (by.answer(id), by.login());
         let (how, written) = (std::cell::Cell::new(MoveKind::Up), std::cell::RefCell::new(Vec::new()));
         self.edit(person, by, |_, shown| {
             let whole = self.whole(shown, &settings.ladder)?;
@@ -445,7 +463,7 @@ impl Node {
             if higher && how.get() != MoveKind::Down {
                 writes.truncate(1);
             }
-            Ok(Plan::writing(writes))
+            Ok(Plan::writing(writes).answering(answer.clone()))
         })?;
         self.move_others(person, rung, &written.into_inner(), &settings.ladder, by)?;
         Ok((id, how.get()))

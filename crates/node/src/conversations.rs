@@ -8,7 +8,7 @@ use record::Write;
 use store::{NodeKind, NoteKind};
 
 use crate::acts::{AskDraft, Plan, event, happened, within};
-use crate::{Node, NodeError, Priority, draw};
+use crate::{By, Node, NodeError, Priority, draw};
 
 /// A one-to-one.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +86,13 @@ impl Node {
     ///
     /// # Errors
     /// When the person is not here, nothing is said of it, or a hub is given private text.
-    pub fn log_one_to_one(&self, person: DocId, draft: OneToOneDraft, by: &str) -> Result<EventId, NodeError> {
+    pub fn log_one_to_one<'a>(
+        &self,
+        person: DocId,
+        draft: OneToOneDraft,
+        by: impl Into<By<'a>>,
+    ) -> Result<EventId, NodeError> {
+        let by: By<'a> = by.into();
         happened(draft.at)?;
         self.in_our_care(person)?;
         let draft = OneToOneDraft {
@@ -112,14 +118,19 @@ impl Node {
             within(&ask.text, "the ask")?;
             ask.rung.as_ref().map_or(Ok(()), |rung| self.known_rung(rung))?;
         }
+        let (answers, by) = (by, by.login());
         let (held, events) = events_of(&draft, by);
+        let answer = answers.answer(held);
         let mut notes = Vec::new();
         for (kind, text) in private {
             let Some(text) = text.clone().filter(|text| !text.is_blank()) else { continue };
             notes.push(self.note(kind, Some(held), text, by)?);
         }
         let writes: Vec<Write> = events.iter().map(Write::event).collect();
-        self.edit(person, by, |_, _| Ok(Plan::writing(writes.clone()).noting(notes.clone()).freeing_number_of(by)))?;
+        self.edit(person, by, |_, _| {
+            let plan = Plan::writing(writes.clone()).noting(notes.clone()).freeing_number_of(by);
+            Ok(plan.answering(answer.clone()))
+        })?;
         Ok(held)
     }
 

@@ -32,8 +32,9 @@ const HANDSHAKES_MAX: usize = 256;
 /// The most of them of one block of addresses (IPv4 /24, IPv6 /56): whoever says nothing holds an eighth of the places, and not
 /// all of them. A handshake over a slow line takes half a second, so that a block which is one house gets in at 64 a second.
 const HANDSHAKES_OF_A_BLOCK_MAX: usize = 32;
-/// How long a handshake may take: a slow line needs two round trips and 3 KB.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a handshake may take: a slow line needs two round trips and 3 KB. Longer than a child waits for it, who says then
+/// that there was no answer, and not that a connection was cut.
+const HANDSHAKE: Duration = Duration::from_secs(12);
 /// The most connections without a certificate at once. Only joining needs one, for a moment.
 const STRANGERS_MAX: usize = 128;
 /// How long such a connection lasts: a joining node asks, and comes again once a person has answered.

@@ -6,6 +6,7 @@
 mod actions;
 mod acts;
 mod address;
+mod asked;
 mod audit;
 mod authority;
 mod backoff;
@@ -63,6 +64,7 @@ mod wire;
 pub use actions::{ActionDraft, Marked, PEOPLE_AT_ONCE};
 pub use acts::{AskDraft, AttemptDraft, PersonDraft};
 pub use address::{listen_address, local_network_address, loopback_only, public_addresses};
+pub use asked::{Asked, By, added_json};
 pub use authority::{back_up_keys, put_back_keys, unlock_file};
 pub use backup::restore;
 pub use care::{CareDraft, GIVEN_AT_ONCE_MAX};

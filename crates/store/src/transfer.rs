@@ -98,6 +98,11 @@ pub struct AgreedTransfer {
 }
 
 impl TransferRow {
+    /// Whether she is to come to this node's chapter; otherwise she is to go from it, or it has no part.
+    pub const fn comes_here(&self) -> bool {
+        matches!(self.side, Some(Side::Take))
+    }
+
     /// Whether this node's own word is asked for.
     pub const fn asks_here(&self) -> bool {
         match self.side {

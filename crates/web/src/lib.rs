@@ -4,6 +4,7 @@
 //! carries no inline script or style; what a chapter keeps to itself is shown only where the node is a chapter. Knows nothing of SQL, gRPC or of which chapter serves a place.
 
 mod account;
+mod api;
 mod assets;
 mod attempt;
 mod audit;
@@ -14,6 +15,7 @@ mod giving;
 mod goals;
 mod guard;
 mod json;
+mod keys;
 mod live;
 mod metrics;
 mod people;
@@ -28,6 +30,7 @@ mod undo;
 mod undo_edit;
 mod when;
 
+pub use api::{described, description_route, own_people_pages};
 pub use assets::assets;
 pub use attempt::{Attempt, result_words};
 pub use chart::{chart_of_parts, chart_of_weeks};
@@ -35,6 +38,7 @@ pub use forms::Form;
 pub use goals::{Goals, ONE_TO_ONES_A_WEEK, QUIET_AFTER_DAYS};
 pub use guard::{BODY_BYTES_MAX, Rules, SecondFactor, Visitor, guarded, guarded_before_a_node};
 pub use json::{action_json, chapter_json, event_json, link_json, person_json, status_json};
+pub use keys::{KeyHeld, KeysInUse, idempotency_key, key_reused};
 pub use metrics::{Amount, Figure, Metrics, Period, metrics};
 pub use people::{Span, Wording, describe, people_json, shared_json};
 pub use problem::{Problem, WebError, blocking, html};

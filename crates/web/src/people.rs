@@ -3,6 +3,7 @@
 //! **Invariant:** whoever may see only the people given to her meets everybody else as if they were not here.
 
 mod bulk;
+mod conflicts;
 mod fields;
 mod filters;
 mod found;
@@ -39,6 +40,7 @@ pub(crate) fn people_pages() -> Pages<Site> {
         .post("/people/tag", edits, bulk::tag)
         .post("/people/export", Access::Needs(Right::ExportLists), bulk::export)
         .get("/organisers", people, organisers::page)
+        .get("/conflicts", people, conflicts::page)
         .get("/people/{id}/authors", people, known::authors)
         .get("/people/{id}/shared", people, known::shared)
         .get("/people/{id}", given, person::page)

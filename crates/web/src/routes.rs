@@ -11,7 +11,7 @@ use axum::handler::Handler;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{MethodRouter, get, options, post};
+use axum::routing::{MethodRouter, get, options, patch, post};
 use model::{Right, Role};
 use node::{NodeError, Showing, Who};
 
@@ -19,7 +19,7 @@ use crate::guard::Visit;
 use crate::{Problem, WebError};
 
 /// The header in which a program shows its token (OSDI).
-const TOKEN_HEADER: &str = "osdi-api-token";
+pub(crate) const TOKEN_HEADER: &str = "osdi-api-token";
 /// Where somebody logs in.
 pub(crate) const LOGIN: &str = "/login";
 /// Where somebody sets her second factor up.
@@ -71,6 +71,12 @@ impl<S: Clone + Send + Sync + 'static> Pages<S> {
     #[must_use]
     pub fn post<T: 'static>(self, path: &'static str, access: Access, handler: impl Handler<T, S>) -> Self {
         self.add(Method::POST, path, access, post(handler))
+    }
+
+    /// Adds what corrects.
+    #[must_use]
+    pub fn patch<T: 'static>(self, path: &'static str, access: Access, handler: impl Handler<T, S>) -> Self {
+        self.add(Method::PATCH, path, access, patch(handler))
     }
 
     /// Adds what a browser asks before it posts from another site.

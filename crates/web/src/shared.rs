@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use crate::routes::{Access, Pages};
-use crate::{Problem, Site, account, assets, audit, blocking, entry, live, people};
+use crate::{Problem, Site, account, api, assets, audit, blocking, entry, live, people};
 
 /// Logging in, one's own account, people, the audit log, live updates, style, and whether the node is well.
 pub fn shared_pages() -> Pages<Site> {
@@ -14,6 +14,7 @@ pub fn shared_pages() -> Pages<Site> {
         .merge(entry::entry_pages())
         .merge(account::account_pages())
         .merge(people::people_pages())
+        .merge(api::act_pages())
         .merge(audit::audit_page())
         .merge(assets::assets())
 }

@@ -8,7 +8,7 @@ use store::{Direction, LinkRow, LinkStanding, NodeKind};
 
 use crate::undo::Batches;
 use crate::undo_edit::Edits;
-use crate::{Goals, Notice, WebError, ago, assets, since};
+use crate::{Goals, KeysInUse, Notice, WebError, ago, assets, since};
 
 /// A page in the rail.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,8 @@ pub struct Site {
     pub nav: &'static [NavItem],
     /// What its organisers aim at.
     pub goals: Goals,
+    /// Idempotency keys whose requests are being answered.
+    pub keys: KeysInUse,
     pub(crate) batches: Batches,
     pub(crate) edits: Edits,
 }
@@ -84,7 +86,14 @@ impl Bare {
 impl Site {
     /// What handlers share, at a node whose organisers aim at the usual.
     pub fn new(node: &Node, nav: &'static [NavItem]) -> Self {
-        Self { node: node.clone(), nav, goals: Goals::default(), batches: Batches::default(), edits: Edits::default() }
+        Self {
+            node: node.clone(),
+            nav,
+            goals: Goals::default(),
+            keys: KeysInUse::default(),
+            batches: Batches::default(),
+            edits: Edits::default(),
+        }
     }
 
     /// The frame for a page. Blocks.

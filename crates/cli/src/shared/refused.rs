@@ -46,8 +46,8 @@ fn login(by: Option<&Personal>) -> &str {
     by.map_or("", |by| by.expose().split_once('/').map_or(by.expose(), |(_, login)| login))
 }
 
-/// What a person can do about it.
-fn what_to_do(refusal: &Refusal) -> String {
+/// What a person can do about a change that was refused.
+pub fn what_to_do(refusal: &Refusal) -> String {
     let peer = if refusal.peer.is_empty() { "the other node" } else { &refusal.peer };
     match (refusal.whose.as_str(), refusal.why.as_str()) {
         (_, "missing") => "nothing: comparing brings it".to_owned(),

@@ -21,18 +21,19 @@ use crate::{Shell, Site, WebError, ago};
 pub(super) const EDITED: [&str; 5] =
     ["given_name", "family_name", "preferred_language", "would_like", "looked_after_by"];
 
-struct Line {
+pub(super) struct Line {
     id: String,
-    who: String,
-    what: String,
-    when: String,
-    exact: String,
+    pub(super) who: String,
+    pub(super) what: String,
+    pub(super) when: String,
+    pub(super) exact: String,
 }
 
-struct ConflictView {
-    field: String,
-    label: String,
-    values: Vec<Line>,
+/// Something about which two people wrote different things.
+pub(super) struct ConflictView {
+    pub(super) field: String,
+    pub(super) label: String,
+    pub(super) values: Vec<Line>,
 }
 
 struct FieldView {
@@ -248,7 +249,7 @@ fn here_only(fields: Vec<(String, String)>) -> Vec<(String, String)> {
 }
 
 /// What two people wrote differently, with who and where.
-fn conflicts(her: &Supporter, nodes: &BTreeMap<String, String>, now: Timestamp) -> Vec<ConflictView> {
+pub(super) fn conflicts(her: &Supporter, nodes: &BTreeMap<String, String>, now: Timestamp) -> Vec<ConflictView> {
     let value = |standing: &model::Standing| {
         let (who, place) = author(standing, nodes);
         let who = if place.is_empty() { who } else { format!("{who}, {place}") };
