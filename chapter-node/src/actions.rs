@@ -335,7 +335,10 @@ async fn act(
             Ok(Redirect::to(&format!("/actions/{action}{next}")).into_response())
         }
         Err(WebError(problem)) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
-            let page = build(&site, &id, &BTreeMap::new(), &who, Some(problem.detail))?;
+            // Who is new is asked for again by the name that was given.
+            let names = ["given_name", "family_name"].map(|name| form.get(name).unwrap_or_default()).join(" ");
+            let asked = BTreeMap::from([("query".to_owned(), names.trim().to_owned())]);
+            let page = build(&site, &id, &asked, &who, Some(problem.detail))?;
             Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response())
         }
         Err(error) => Err(error),

@@ -1,20 +1,10 @@
 //! A browser on another origin can't do anything at a node on this machine, although somebody is logged in there in the same
 //! browser. With a real browser: what it sends along and what it says of where a form comes from is its own word.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tests::harness::Node;
 use tests::{javascript, logins};
-
-/// Where systems have the browser.
-const BROWSERS: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
-fn browser() -> PathBuf {
-    let there = BROWSERS.iter().map(Path::new).find(|path| path.exists());
-    there.expect("Chromium is needed: apt-get install chromium").to_owned()
-}
 
 fn events(la: &Node, person: &str) -> Vec<Value> {
     la.json(&["people", "history", person]).unwrap()["events"].as_array().unwrap().clone()
@@ -38,7 +28,7 @@ fn a_page_of_another_origin_can_neither_post_to_a_node_on_localhost_nor_read_it(
     let before = (events(&la, &person), la.run(&["state-hash"]).unwrap());
 
     let given = json!({"node": la.http(), "name": "ana", "password": password, "person": person}).to_string();
-    let output = javascript::run("other_origin.mjs", &browser(), &given).unwrap();
+    let output = javascript::run("other_origin.mjs", &javascript::browser().unwrap(), &given).unwrap();
     let came: Value = serde_json::from_slice(&output.stdout).unwrap();
 
     for origin in ["another site", "another port"] {

@@ -102,7 +102,8 @@ fn filters_combine_and_each_can_be_taken_away_and_saved() {
 
     let organisers = page(&la, "/organisers");
     assert!(
-        organisers.contains("href=\"/people?mine=ana\"") && organisers.contains("<td class=\"num\">2</td>"),
+        organisers.contains("href=\"/people?mine=ana\"")
+            && organisers.contains("<td data-label=\"People\" class=\"num\">2</td>"),
         "{organisers}"
     );
     assert!(!organisers.contains("share them out"));

@@ -11,6 +11,8 @@ document.addEventListener("keydown", (event) => {
     document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`)?.click();
   } else if (event.key === "g") {
     go = true;
+  } else if (event.key === "?") {
+    document.querySelector("[data-keys]")?.click();
   } else if (event.key === "/") {
     const search = document.querySelector("[data-search]");
     if (search) {
@@ -20,6 +22,30 @@ document.addEventListener("keydown", (event) => {
       location.href = "/people";
     }
   }
+});
+
+// `?`, or the link at the foot of the rail, shows the keys over the page. Where they can't be fetched, their page is opened.
+document.querySelector("[data-keys]")?.addEventListener("click", async (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const address = event.target.href;
+  const answer = await fetch(address, { headers: { accept: "text/html" } }).catch(() => null);
+  const page = answer?.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
+  const keys = page?.getElementById("keys-shown");
+  if (!keys) {
+    location.href = address;
+    return;
+  }
+  if (document.querySelector("dialog[open]")) return;
+  const dialog = document.createElement("dialog");
+  const close = document.createElement("button");
+  close.textContent = "Close";
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.setAttribute("aria-labelledby", "keys-title");
+  dialog.append(...keys.childNodes, close);
+  document.body.append(dialog);
+  dialog.showModal();
 });
 
 // What was just done is said once: an address that is kept or sent on does not say it again.
@@ -66,8 +92,11 @@ async function follow() {
       const writing =
         (region.contains(document.activeElement) && typing()) || region.querySelector("details[open], input[type=checkbox]:checked");
       if (next && !writing && next.innerHTML !== region.innerHTML) {
+        const at = region.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
         region.innerHTML = next.innerHTML;
         region.className = next.className;
+        // Whoever goes by keys stays where she is.
+        if (at) [...region.querySelectorAll("a")].find((link) => link.getAttribute("href") === at)?.focus();
       }
     }
   } finally {

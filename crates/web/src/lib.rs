@@ -26,6 +26,7 @@ mod serving;
 mod shared;
 mod sheet;
 mod shell;
+mod shortcuts;
 mod undo;
 mod undo_edit;
 mod when;

@@ -15,11 +15,13 @@ use crate::Site;
 const PACE: Duration = Duration::from_secs(1);
 /// How long one stream follows: the page then asks again, and whose session has ended meanwhile hears nothing more.
 const FOLLOWS: Duration = Duration::from_secs(5 * 60);
+/// What an event says. Browsers drop one that says nothing.
+const MOVED: &str = "look again";
 
 /// The stream of `moved` events.
 pub(crate) async fn live(State(site): State<Site>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let began = Instant::now();
     let changes = WatchStream::from_changes(site.node.changes()).take_while(move |_| began.elapsed() < FOLLOWS);
-    let moved = changes.map(|_| Ok(Event::default().event("moved").data("")));
+    let moved = changes.map(|_| Ok(Event::default().event("moved").data(MOVED)));
     Sse::new(Box::pin(moved.throttle(PACE))).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }

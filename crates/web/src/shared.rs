@@ -3,9 +3,9 @@
 use axum::extract::State;
 
 use crate::routes::{Access, Pages};
-use crate::{Problem, Site, account, api, assets, audit, blocking, entry, live, people};
+use crate::{Problem, Site, account, api, assets, audit, blocking, entry, live, people, shortcuts};
 
-/// Logging in, one's own account, people, the audit log, live updates, style, and whether the node is well.
+/// Logging in, one's own account, people, the audit log, the keys, live updates, style, and whether the node is well.
 pub fn shared_pages() -> Pages<Site> {
     Pages::default()
         .get("/livez", Access::Open, || async { "alive" })
@@ -16,6 +16,7 @@ pub fn shared_pages() -> Pages<Site> {
         .merge(people::people_pages())
         .merge(api::act_pages())
         .merge(audit::audit_page())
+        .merge(shortcuts::keys_page())
         .merge(assets::assets())
 }
 

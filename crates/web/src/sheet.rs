@@ -104,7 +104,7 @@ impl Choice {
         let area = (!self.area.is_empty()).then(|| format!("postal codes that begin with {}", self.area));
         let tag = (!self.tag.is_empty()).then(|| format!("tag \u{201c}{}\u{201d}", self.tag));
         let chosen: Vec<String> = area.into_iter().chain(tag).collect();
-        let people = if chosen.is_empty() { "the whole chapter".to_owned() } else { chosen.join(", ") };
+        let people = if chosen.is_empty() { "The whole chapter".to_owned() } else { chosen.join(", ") };
         if self.actions.is_empty() { people } else { format!("{people}; actions for \u{201c}{}\u{201d}", self.actions) }
     }
 

@@ -10,6 +10,12 @@ use crate::undo::Batches;
 use crate::undo_edit::Edits;
 use crate::{Goals, KeysInUse, Notice, WebError, ago, assets, since};
 
+/// How many places the bar at the foot of a phone's page has: more are too narrow for a thumb.
+const BAR: usize = 5;
+
+/// What the frame calls a chapter.
+const CHAPTER: &str = "Chapter";
+
 /// A page in the rail.
 #[derive(Clone, Copy, Debug)]
 pub struct NavItem {
@@ -65,6 +71,18 @@ pub struct Shell {
     pub stamp: String,
 }
 
+impl Shell {
+    /// Whether she may open the page of the link: a chapter has one, for whoever sees its people.
+    pub fn link_has_page(&self) -> bool {
+        self.kind == CHAPTER && self.nav.iter().any(|item| item.href == "/people")
+    }
+
+    /// How many of the pages stand in the bar at the foot of a phone's page. The others stand behind its last place.
+    pub fn in_bar(&self) -> usize {
+        if self.nav.len() > BAR { BAR - 1 } else { self.nav.len() }
+    }
+}
+
 /// What a page without a rail needs: before somebody has logged in, and for people who sign up.
 #[derive(Clone, Debug)]
 pub struct Bare {
@@ -107,7 +125,7 @@ impl Site {
         Ok(Shell {
             title: title.to_owned(),
             node: self.node.row().name.clone(),
-            kind: if chapter { "Chapter" } else { "Network" },
+            kind: if chapter { CHAPTER } else { "Network" },
             nav: self.nav.iter().filter(|item| who.role.may(item.right)).copied().collect(),
             here,
             link,
@@ -158,6 +176,7 @@ fn links_down(links: &[LinkRow]) -> (String, &'static str) {
     let connected = connected.collect::<BTreeSet<_>>().len();
     match all.len() {
         0 => ("No chapter has joined yet".to_owned(), "warn"),
+        1 if connected == 1 => ("Our one chapter is connected".to_owned(), "good"),
         all if all == connected => (format!("All {all} chapters connected"), "good"),
         all => (format!("{connected} of {all} chapters connected"), "warn"),
     }
