@@ -292,3 +292,22 @@ fn show_field(la: &Node, id: &str, field: &str) -> String {
     let form = body.split(&format!("name=\"how\" value=\"{how}\"")).nth(1).unwrap();
     form.split("name=\"was\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
+
+#[test]
+fn a_program_turns_no_pages_of_the_list_without_the_right_to_export() {
+    let directory = TempDir::new().unwrap();
+    let (_hub, la, [_mary, _marta, jo]) = chapter(&directory, ["mary", "marta", "jo"]);
+    let after = format!("/people?after={jo}");
+    let token = |role: &str| la.run(&["token", "add", role, "--role", role]).unwrap();
+    let get =
+        |token: &str, path: &str| tests::http::send(la.http(), "GET", path, &[("OSDI-API-Token", token)], &[]).unwrap();
+    let [reader, administrator] = ["reader", "administrator"].map(token);
+    assert_eq!((get(&reader, "/people").status, get(&reader, &after).status), (200, 403));
+    let page = get(&administrator, &after);
+    assert!(page.status == 200 && page.body.contains(">marta<"), "{page:?}");
+    assert_eq!(listed(&la, &after), ["marta", "mary"], "a person turns pages");
+    let audit = la.json(&["audit"]).unwrap();
+    let exported = audit["audit"].as_array().unwrap().iter().filter(|row| row["what"] == "exported");
+    let said: Vec<String> = exported.map(|row| format!("{} {} {}", row["who"], row["detail"], row["number"])).collect();
+    assert_eq!(said, ["\"token-administrator\" \"html\" 2"]);
+}

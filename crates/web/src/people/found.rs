@@ -1,4 +1,6 @@
 //! The page of people: search while one types, filters, lists that are saved, pages by key.
+//!
+//! **Invariant:** a program gets the first page only, unless it has the right to export.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +10,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use model::{Channel, DocId, NetworkSettings, Right, Timestamp};
+use model::{AuditKind, Channel, DocId, NetworkSettings, Right, Timestamp};
 use node::{Node, NodeError, Priority, Who};
 use store::{Page, PersonRow, SavedFilter};
 
 use super::filters::{Chip, Sought};
 use crate::forms::{Form, refused};
 use crate::people::words::{label, place_of};
+use crate::routes::may_not;
 use crate::{Problem, Shell, Site, WebError, blocking, html, since};
 
 /// People on one page: what fits a screen without losing the search.
@@ -117,6 +120,12 @@ pub(super) fn build(site: &Site, sought: Sought, who: &Who, problem: Option<Stri
     let (node, now) = (&site.node, site.node.now());
     let after = Some(sought.after.trim()).filter(|after| !after.is_empty()).map(str::parse::<DocId>).transpose();
     let after = after.map_err(|error| WebError(Problem::new(StatusCode::BAD_REQUEST, "invalid", error.to_string())))?;
+    // A program that turns pages takes a list along, as it does by JSON.
+    let taken_along = after.is_some() && who.session.is_none();
+    if taken_along && !who.role.may(Right::ExportLists) {
+        node.refuses(who, Right::ExportLists);
+        return Err(may_not(who.role, Right::ExportLists).into());
+    }
     let (mut people, counted) = node.read(|read| {
         let filter = sought.filter(read, who)?;
         let people = read.people(&filter, Page { limit: PAGE + 1, after })?;
@@ -126,6 +135,9 @@ pub(super) fn build(site: &Site, sought: Sought, who: &Who, problem: Option<Stri
     })?;
     let more = people.len() > PAGE;
     people.truncate(PAGE);
+    if taken_along && !people.is_empty() {
+        node.audit(node.audit_by(AuditKind::Exported, &who.by).detail("html").number(people.len() as u64))?;
+    }
     let (settings, saved) = node.read(|read| Ok((read.settings()?, read.saved_filters(&who.by)?)))?;
     let chapters = if site.node.is_hub() { node.read(|read| read.chapters())? } else { Vec::new() };
     let option = |value: &str, words: &str, chosen: &str| Choice {
